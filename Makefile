@@ -1,0 +1,106 @@
+# Nightjar. `make` builds build/nightjar; `make help` prints the targets.
+#
+# Every *.c in the rooms below is part of the program; every tests/*/test_*.c is a test program linked with all of them but main;
+# every tests/*/test_*.sh is a test script. A file that needs an instruction set says so in its name (see ISA below). Nothing is listed by hand.
+
+VERSION := 0.1.0
+BUILD   ?= build
+ARCH    ?= $(shell uname -m)
+CC      ?= cc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+PKG_CONFIG ?= pkg-config
+CLANG_FORMAT ?= clang-format-14
+
+ROOMS   := base kernels pipeline/picture pipeline/model pipeline/constrain pipeline/sentinel pipeline/ingest pipeline/schedule pipeline/uplink \
+           pipeline/cli db firmware-host
+LIBS    := jansson libjpeg libpng sqlite3 libzstd nettle libseccomp libexif libgpiod libmosquitto
+# What these four pull in beyond pkg-config: inih and inotifytools ship no .pc file that names the library alone.
+EXTRA   := -linih -linotifytools -lm -lpthread
+
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+OPTIM   := -O2 -g $(HARDEN)
+LINK    := -pie -Wl,-z,relro,-z,now
+ifeq ($(SANITIZE),1)
+OPTIM   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -fPIE
+LINK    := -pie -fsanitize=address,undefined
+endif
+# Products and sums are never fused behind our back: results must not depend on the compiler's taste.
+CFLAGS  += -std=c17 -D_GNU_SOURCE -DNJ_VERSION='"$(VERSION)"' -I. $(WARN) $(OPTIM) -ffp-contract=off $(shell $(PKG_CONFIG) --cflags $(LIBS))
+LDLIBS  += $(shell $(PKG_CONFIG) --libs $(LIBS)) $(EXTRA)
+
+# A kernel file is compiled for the instruction set in its name, and only where that exists.
+ISA_x86_64  := _avx2 _avx512 _avx512vnni
+ISA_aarch64 := _neon _dotprod _i8mm
+FLAGS_avx2       := -mavx2 -mfma -mf16c -mbmi2
+FLAGS_avx512     := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2
+FLAGS_avx512vnni := $(FLAGS_avx512) -mavx512vnni
+FLAGS_neon       := -march=armv8-a
+FLAGS_dotprod    := -march=armv8.2-a+dotprod+fp16
+FLAGS_i8mm       := -march=armv8.2-a+dotprod+fp16+i8mm
+OTHER_ISA := $(filter-out $(ISA_$(ARCH)),$(ISA_x86_64) $(ISA_aarch64))
+
+ALL_SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
+SOURCES := $(filter-out $(foreach isa,$(OTHER_ISA),$(filter %$(isa).c,$(ALL_SOURCES))),$(ALL_SOURCES))
+MAIN    := pipeline/cli/main.c
+OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
+LIBRARY := $(BUILD)/libnightjar.a
+PROGRAM := $(BUILD)/nightjar
+TEST_SOURCES := $(wildcard tests/*/test_*.c)
+TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
+FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
+
+.PHONY: all help demo check bench cross debug deb format format-check tests clean install lint
+all: $(PROGRAM)
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(FLAGS$(lastword $(sort $(foreach isa,$(ISA_$(ARCH)),$(if $(filter %$(isa),$*),$(isa)))))) -MMD -MP -c $< -o $@
+
+$(LIBRARY): $(filter-out $(BUILD)/obj/$(MAIN:.c=.o),$(OBJECTS))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(PROGRAM): $(BUILD)/obj/$(MAIN:.c=.o) $(LIBRARY)
+	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
+tests: $(TESTS)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo "  make               build/nightjar"
+
+debug: ## build/debug/nightjar with AddressSanitizer and UBSan
+	$(MAKE) BUILD=build/debug SANITIZE=1
+
+cross: ## build/aarch64/nightjar with the Debian cross compiler
+	$(MAKE) BUILD=build/aarch64 ARCH=aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar PKG_CONFIG=aarch64-linux-gnu-pkg-config
+
+check: all tests ## all tests; ends with "N passed, N failed, N skipped"
+	tests/run $(BUILD)
+
+demo: all ## the main job on a drawn card with the built-in model
+	scripts/demo --no-install
+
+bench: all ## speed and memory on this machine
+	$(PROGRAM) bench
+
+format: ## clang-format over everything
+	$(CLANG_FORMAT) -i $(FORMATTED)
+
+format-check: ## fails where `make format` would change something
+	$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+
+compile_commands.json: Makefile ## for editors
+	@{ printf '['; sep=; for f in $(SOURCES) $(TEST_SOURCES); do printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" "$(CURDIR)" $$f '$(CC) $(subst ",\",$(CFLAGS)) -c '$$f; sep=,; done; printf '\n]\n'; } > $@
+
+clean: ## removes build/
+	rm -rf build compile_commands.json
+
+-include $(OBJECTS:.o=.d) $(TEST_SOURCES:%.c=$(BUILD)/obj/%.d)

@@ -1,0 +1,290 @@
+#include "base/conf.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum kind { TEXT, NUMBER, WHOLE, YES_NO, SOFT_TOKENS, ONE_OF };
+
+struct key {
+    const char *section, *name;
+    enum kind   kind;
+    size_t      offset, size;
+    const char *normal; /* default, in the form of the file */
+    double      low, high;
+    const char *choices; /* ONE_OF: separated by '|' */
+    const char *help;    /* with the unit */
+};
+
+#define AT(field) offsetof(struct nj_conf, field), sizeof(((struct nj_conf *)0)->field)
+
+static const struct key keys[] = {
+    {"station", "name", TEXT, AT(station.name), "nightjar", 0, 0, NULL, "Name of this station, as rangers call it."},
+    {"station", "site", TEXT, AT(station.site), "A01", 0, 0, NULL, "Site code that appears in every event."},
+    {"station", "latitude", NUMBER, AT(station.latitude), "", -90, 90, NULL, "Degrees north. Helps to plan for winter; may stay empty."},
+    {"station", "longitude", NUMBER, AT(station.longitude), "", -180, 180, NULL, "Degrees east. May stay empty."},
+    {"station", "timezone_offset", NUMBER, AT(station.timezone_offset), "0", -14, 14, NULL,
+     "Hours that the camera's clock is ahead of UTC."},
+    {"station", "camera", TEXT, AT(station.camera), "", 0, 0, NULL, "Name for cameras that do not tell their serial number."},
+    {"ingest", "cards", TEXT, AT(ingest.cards), "/media/nightjar/*", 0, 0, NULL, "Directories to watch, a glob. Each match is one card."},
+    {"ingest", "settle_seconds", NUMBER, AT(ingest.settle_seconds), "10", 0, 3600, NULL,
+     "Seconds without a change before a file counts as complete."},
+    {"ingest", "burst_gap_seconds", NUMBER, AT(ingest.burst_gap_seconds), "5", 0, 3600, NULL,
+     "Seconds between two frames of one burst, at most."},
+    {"ingest", "burst_max_frames", WHOLE, AT(ingest.burst_max_frames), "3", 1, 4, NULL, "Frames in a burst, at most."},
+    {"ingest", "min_free_mb", WHOLE, AT(ingest.min_free_mb), "200", 0, 1e9, NULL, "Megabytes that stay free beside the database."},
+    {"model", "path", TEXT, AT(model.path), "/var/lib/nightjar/model.nj", 0, 0, NULL, "The packed model file (nightjar convert makes it)."},
+    {"model", "adapter", TEXT, AT(model.adapter), "", 0, 0, NULL, "Directory of a LoRA adapter that is added at run time; empty for none."},
+    {"model", "threads", WHOLE, AT(model.threads), "0", 0, 256, NULL, "Threads; 0 uses all cores."},
+    {"model", "soft_tokens", SOFT_TOKENS, AT(model.soft_tokens), "auto", 0, 0, NULL,
+     "Image tokens a picture: 70, 140, 280, 560, 1120, or auto (the scheduler chooses)."},
+    {"model", "think", YES_NO, AT(model.think), "no", 0, 0, NULL, "Let the model think before it answers (slower)."},
+    {"model", "seed", WHOLE, AT(model.seed), "751", 0, 9e15, NULL, "Seed of sampled answers."},
+    {"sentinel", "prompt", ONE_OF, AT(sentinel.prompt), "live", 0, 0, "live|trained",
+     "Wording of the question: live (shape and labels written out) or trained (short)."},
+    {"sentinel", "rare_species", TEXT, AT(sentinel.rare_species),
+     "mongoose,secretaryBird,waterbuck,leopard,zorilla,genet,rhinoceros,civet,honeyBadger,wildcat,aardvark,aardwolf,batEaredFox,bushbuck,"
+     "caracal,hare,"
+     "hyenaStriped,porcupine,reptiles,rodents,serval,vervetMonkey",
+     0, 0, NULL, "Labels that always go to review."},
+    {"sentinel", "high_count_bins", TEXT, AT(sentinel.high_count_bins), "11-50,51+", 0, 0, NULL, "Count bins that always go to review."},
+    {"sentinel", "review_confidence", NUMBER, AT(sentinel.review_confidence), "0.5", 0, 1, NULL,
+     "A species less probable than this goes to review (0 to 1)."},
+    {"sentinel", "store_probabilities", YES_NO, AT(sentinel.store_probabilities), "yes", 0, 0, NULL,
+     "Keep the probability of every choice."},
+    {"power", "battery", TEXT, AT(power.battery), "none", 0, 0, NULL,
+     "Where the state of charge comes from: sysfs:DIR, hwmon:NAME, vedirect:TTY, file:JSON or none."},
+    {"power", "battery_wh", NUMBER, AT(power.battery_wh), "100", 0.1, 1e6, NULL, "Usable capacity, Wh."},
+    {"power", "reserve_percent", NUMBER, AT(power.reserve_percent), "25", 0, 100, NULL, "Charge kept for dark days, %."},
+    {"power", "floor_percent", NUMBER, AT(power.floor_percent), "10", 0, 100, NULL, "No work below this charge, %."},
+    {"power", "panel_wp", NUMBER, AT(power.panel_wp), "20", 0, 1e5, NULL, "Peak power of the panel, W."},
+    {"power", "panel_derate", NUMBER, AT(power.panel_derate), "0.75", 0, 1, NULL, "Share of it that arrives (dirt, angle, wiring)."},
+    {"power", "idle_w", NUMBER, AT(power.idle_w), "0.2", 0, 1000, NULL, "Drawn while asleep, W."},
+    {"power", "awake_w", NUMBER, AT(power.awake_w), "3", 0, 1000, NULL, "Drawn while awake without work, W."},
+    {"power", "busy_w", NUMBER, AT(power.busy_w), "9", 0, 1000, NULL, "Drawn while the model works, W: a first guess, the station learns."},
+    {"power", "wake", TEXT, AT(power.wake), "none", 0, 0, NULL, "Alarm that wakes the board: rtc:FILE, command:PROGRAM or none."},
+    {"power", "wake_gpio", TEXT, AT(power.wake_gpio), "", 0, 0, NULL, "GPIO line that enables waking, CHIP:LINE; empty for none."},
+    {"power", "max_temp_c", NUMBER, AT(power.max_temp_c), "70", -40, 120, NULL, "No work above this temperature, degrees Celsius."},
+    {"uplink", "transport", ONE_OF, AT(uplink.transport), "none", 0, 0, "none|directory|mqtt|serial",
+     "How summaries leave: none, directory, mqtt or serial."},
+    {"uplink", "target", TEXT, AT(uplink.target), "", 0, 0, NULL,
+     "Directory, mqtt://HOST:PORT/TOPIC or /dev/tty…, as the transport needs."},
+    {"uplink", "station_id", TEXT, AT(uplink.station_id), "1", 0, 0, NULL, "Short id of this station in radio messages."},
+    {"uplink", "daily_bytes", WHOLE, AT(uplink.daily_bytes), "20000", 0, 1e12, NULL, "Bytes a day, at most."},
+    {"uplink", "send_people", YES_NO, AT(uplink.send_people), "no", 0, 0, NULL, "Also send events that may show people."},
+    {"uplink", "dictionary", TEXT, AT(uplink.dictionary), "", 0, 0, NULL, "zstd dictionary for messages; empty for the built-in one."},
+    {"database", "path", TEXT, AT(database.path), "/var/lib/nightjar/nightjar.db", 0, 0, NULL, "The one SQLite file."},
+    {"database", "keep_json", YES_NO, AT(database.keep_json), "yes", 0, 0, NULL, "Keep each event's JSON record."},
+    {"sim", "joules_per_event", NUMBER, AT(sim.joules_per_event), "1500", 0, 1e9, NULL, NULL},
+    {"sim", "seconds_per_event", NUMBER, AT(sim.seconds_per_event), "150", 1e-3, 1e9, NULL, NULL},
+    {"sim", "battery_start_percent", NUMBER, AT(sim.battery_start_percent), "80", 0, 100, NULL, NULL},
+    {"sim", "wake_seconds", NUMBER, AT(sim.wake_seconds), "30", 0, 1e6, NULL, NULL},
+    {"sim", "clock_jump", TEXT, AT(sim.clock_jump), "", 0, 0, NULL, NULL},
+};
+#define KEYS (sizeof keys / sizeof keys[0])
+
+static nj_status store(struct nj_conf *conf, const struct key *key, const char *value, struct nj_error *error)
+{
+    char *field = (char *)conf + key->offset, *end;
+    switch (key->kind) {
+    case TEXT:
+        if (strlen(value) >= key->size)
+            return nj_fail(error, "%s: longer than %zu bytes", key->name, key->size - 1);
+        memcpy(field, value, strlen(value) + 1);
+        return NJ_OK;
+    case NUMBER: {
+        if (!*value && !*key->normal) {
+            *(double *)field = NAN;
+            return NJ_OK;
+        }
+        double number = strtod(value, &end);
+        if (end == value || *end || !(number >= key->low && number <= key->high))
+            return nj_fail(error, "%s = %s: a number from %g to %g is expected", key->name, value, key->low, key->high);
+        *(double *)field = number;
+        return NJ_OK;
+    }
+    case WHOLE: {
+        errno            = 0;
+        long long number = strtoll(value, &end, 10);
+        if (end == value || *end || errno || (double)number < key->low || (double)number > key->high)
+            return nj_fail(error, "%s = %s: a whole number from %.0f to %.0f is expected", key->name, value, key->low, key->high);
+        *(int64_t *)field = number;
+        return NJ_OK;
+    }
+    case YES_NO: {
+        bool yes = !strcasecmp(value, "yes") || !strcasecmp(value, "true") || !strcmp(value, "1") || !strcasecmp(value, "on");
+        bool no  = !strcasecmp(value, "no") || !strcasecmp(value, "false") || !strcmp(value, "0") || !strcasecmp(value, "off");
+        if (!yes && !no)
+            return nj_fail(error, "%s = %s: yes or no is expected", key->name, value);
+        *(bool *)field = yes;
+        return NJ_OK;
+    }
+    case SOFT_TOKENS: {
+        static const char *const words[] = {"auto", "70", "140", "280", "560", "1120"};
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+            if (!strcmp(value, words[i])) {
+                *(int64_t *)field = i ? strtoll(value, NULL, 10) : 0;
+                return NJ_OK;
+            }
+        return nj_fail(error, "%s = %s: one of auto, 70, 140, 280, 560, 1120 is expected", key->name, value);
+    }
+    case ONE_OF: {
+        size_t length = strlen(value);
+        for (const char *at = key->choices; at;) {
+            const char *bar  = strchr(at, '|');
+            size_t      size = bar ? (size_t)(bar - at) : strlen(at);
+            if (size == length && !memcmp(at, value, size)) {
+                memcpy(field, value, length + 1);
+                return NJ_OK;
+            }
+            at = bar ? bar + 1 : NULL;
+        }
+        return nj_fail(error, "%s = %s: one of %s is expected", key->name, value, key->choices);
+    }
+    }
+    return NJ_ERROR;
+}
+
+void nj_conf_defaults(struct nj_conf *conf)
+{
+    memset(conf, 0, sizeof *conf);
+    for (size_t i = 0; i < KEYS; i++)
+        store(conf, &keys[i], keys[i].normal, NULL);
+}
+
+/* Levenshtein distance, for "did you mean". Names longer than the row are never near anything. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], length = strlen(b);
+    if (length >= 64)
+        return 64;
+    for (size_t j = 0; j <= length; j++)
+        row[j] = j;
+    for (size_t i = 1; *a; a++, i++) {
+        size_t corner = row[0];
+        row[0]        = i;
+        for (size_t j = 1; j <= length; j++) {
+            size_t change = corner + (tolower((unsigned char)*a) != tolower((unsigned char)b[j - 1]));
+            corner        = row[j];
+            size_t least  = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+            row[j]        = change < least ? change : least;
+        }
+    }
+    return row[length];
+}
+
+static nj_status set(struct nj_conf *conf, const char *section, const char *name, const char *value, bool from_file, struct nj_error *error)
+{
+    const struct key *nearest       = NULL;
+    size_t            nearest_gap   = SIZE_MAX;
+    bool              section_known = false;
+    for (size_t i = 0; i < KEYS; i++) {
+        const struct key *key = &keys[i];
+        if (from_file && !key->help)
+            continue;
+        bool here = !strcmp(key->section, section);
+        section_known |= here;
+        if (here && !strcmp(key->name, name))
+            return store(conf, key, value, error);
+        size_t gap = distance(name, key->name) + (here ? 0 : 2);
+        /* "burst_gap" means burst_gap_seconds more than it means burst_max_frames */
+        if (!strncmp(key->name, name, strlen(name)))
+            gap = here ? 1 : 3;
+        if (gap < nearest_gap) {
+            nearest_gap = gap;
+            nearest     = key;
+        }
+    }
+    if (!section_known) {
+        const char *near = "station";
+        size_t      gap  = SIZE_MAX;
+        for (size_t i = 0; i < KEYS; i++)
+            if ((!from_file || keys[i].help) && distance(section, keys[i].section) < gap) {
+                gap  = distance(section, keys[i].section);
+                near = keys[i].section;
+            }
+        return nj_fail(error, "[%s]: no such section; did you mean [%s]?", section, near);
+    }
+    return nj_fail(error, "%s = %s: no such key in [%s]; did you mean %s%s%s?", name, value, section,
+                   strcmp(nearest->section, section) ? nearest->section : "", strcmp(nearest->section, section) ? "." : "", nearest->name);
+}
+
+struct reading {
+    struct nj_conf  *conf;
+    struct nj_error *error;
+    bool             failed;
+};
+
+static int on_key(void *user, const char *section, const char *name, const char *value)
+{
+    struct reading *reading = user;
+    reading->failed         = set(reading->conf, section, name, value, true, reading->error) != NJ_OK;
+    return !reading->failed;
+}
+
+nj_status nj_conf_read(struct nj_conf *conf, const char *path, struct nj_error *error)
+{
+    struct reading reading = {.conf = conf, .error = error};
+    errno                  = 0;
+    int line               = ini_parse(path, on_key, &reading);
+    if (line < 0)
+        return nj_fail_errno(error, errno ? errno : EIO, "%s: cannot be read", path);
+    if (line > 0 && reading.failed) {
+        nj_error_prefix(error, "%s:%d", path, line);
+        return NJ_ERROR;
+    }
+    if (line > 0)
+        return nj_fail(error, "%s:%d: neither [section] nor key = value", path, line);
+    return NJ_OK;
+}
+
+nj_status nj_conf_set(struct nj_conf *conf, const char *assignment, struct nj_error *error)
+{
+    char        section[64], name[64];
+    const char *dot = strchr(assignment, '.'), *equals = strchr(assignment, '=');
+    if (!dot || !equals || dot > equals || (size_t)(dot - assignment) >= sizeof section || (size_t)(equals - dot) > sizeof name)
+        return nj_fail(error, "--set %s: section.key=value is expected", assignment);
+    memcpy(section, assignment, (size_t)(dot - assignment));
+    section[dot - assignment] = 0;
+    memcpy(name, dot + 1, (size_t)(equals - dot - 1));
+    name[equals - dot - 1] = 0;
+    nj_status status       = set(conf, section, name, equals + 1, false, error);
+    if (status != NJ_OK)
+        nj_error_prefix(error, "--set %s", assignment);
+    return status;
+}
+
+void nj_conf_print_sample(FILE *out)
+{
+    fputs("# nightjar.conf: every key with its default. Remove the # in front of a key to change it.\n", out);
+    const char *section = "";
+    for (size_t i = 0; i < KEYS && keys[i].help; i++) {
+        if (strcmp(section, keys[i].section)) {
+            section = keys[i].section;
+            fprintf(out, "\n[%s]\n", section);
+        }
+        fprintf(out, "# %s\n#%s = %s\n", keys[i].help, keys[i].name, keys[i].normal);
+    }
+}
+
+bool nj_list_has(const char *list, const char *item)
+{
+    size_t length = strlen(item);
+    for (const char *at = list; at;) {
+        while (*at == ' ')
+            at++;
+        const char *comma = strchr(at, ',');
+        size_t      size  = comma ? (size_t)(comma - at) : strlen(at);
+        while (size && at[size - 1] == ' ')
+            size--;
+        if (size == length && !memcmp(at, item, size))
+            return true;
+        at = comma ? comma + 1 : NULL;
+    }
+    return false;
+}

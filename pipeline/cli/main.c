@@ -1,0 +1,181 @@
+/* main.c: options in front of the command, settings, the lookup of the command, and the one place where a failure becomes an exit status. */
+#include "base/file.h"
+#include "base/log.h"
+#include "pipeline/cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONF_PATH    "/etc/nightjar/nightjar.conf"
+#define MAX_SETTINGS 64
+
+int nj_exit(nj_status status)
+{
+    switch (status) {
+    case NJ_OK:
+        return 0;
+    case NJ_STOPPED:
+        return NJ_EXIT_STOPPED;
+    default:
+        return NJ_EXIT_FAILED;
+    }
+}
+
+int nj_usage(const char *command, const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "nightjar %s: ", command);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    for (const struct nj_command_entry *entry = nj_commands; entry->name; entry++)
+        if (!strcmp(entry->name, command))
+            fprintf(stderr, "usage: nightjar %s %s\n", entry->name, entry->synopsis);
+    for (const struct nj_command_entry *entry = nj_probes; entry->name; entry++)
+        if (!strcmp(entry->name, command))
+            fprintf(stderr, "usage: nightjar probe %s %s\n", entry->name, entry->synopsis);
+    return NJ_EXIT_USAGE;
+}
+
+static void print_table(const struct nj_command_entry *entry, const char *prefix)
+{
+    for (; entry->name; entry++)
+        printf("  %s%-12s %s\n", prefix, entry->name, entry->summary);
+}
+
+static void print_page(const struct nj_command_entry *entry, const char *prefix)
+{
+    printf("usage: nightjar %s%s %s\n\n%s\n", prefix, entry->name, entry->synopsis, entry->summary);
+    if (entry->details)
+        printf("\n%s\n", entry->details);
+}
+
+static int help(int argc, char **argv)
+{
+    const struct nj_command_entry *table  = nj_commands;
+    const char                    *prefix = "";
+    if (argc > 2 && !strcmp(argv[1], "probe")) {
+        table  = nj_probes;
+        prefix = "probe ";
+        argc--;
+        argv++;
+    }
+    if (argc > 1) {
+        for (const struct nj_command_entry *entry = table; entry->name; entry++)
+            if (!strcmp(entry->name, argv[1])) {
+                print_page(entry, prefix);
+                if (!strcmp(argv[1], "probe"))
+                    print_table(nj_probes, "probe ");
+                return 0;
+            }
+        return nj_usage("help", "%s: no such command", argv[1]);
+    }
+    printf("usage: nightjar [-c CONF] [--set SECTION.KEY=VALUE]… [-v | -q] COMMAND [options]\n\n");
+    print_table(nj_commands, "");
+    printf("\n`nightjar help COMMAND` prints that command's page.\n");
+    return 0;
+}
+
+static nj_status read_settings(struct nj_cli *cli, const char *chosen, char **settings, size_t count)
+{
+    static char path[NJ_CONF_TEXT];
+    nj_conf_defaults(&cli->conf);
+    cli->conf_path = "";
+    if (!chosen)
+        chosen = getenv("NIGHTJAR_CONF");
+    bool must_exist = chosen != NULL;
+    if (chosen)
+        snprintf(path, sizeof path, "%s", chosen);
+    else if (!nj_sysroot_path(path, sizeof path, CONF_PATH))
+        return nj_fail(&cli->error, "NIGHTJAR_SYSROOT: the path is too long");
+    if (must_exist || access(path, F_OK) == 0) {
+        nj_status status = nj_conf_read(&cli->conf, path, &cli->error);
+        if (status != NJ_OK)
+            return status;
+        cli->conf_path = path;
+    }
+    for (size_t i = 0; i < count; i++) {
+        nj_status status = nj_conf_set(&cli->conf, settings[i], &cli->error);
+        if (status != NJ_OK)
+            return status;
+    }
+    return NJ_OK;
+}
+
+/* Takes every `--set X` and `--set=X` out of argv, wherever it stands: it is valid on any command. */
+static int take_settings(int argc, char **argv, char **settings, size_t *count)
+{
+    int kept = 1;
+    for (int i = 1; i < argc; i++) {
+        char *value = NULL;
+        if (!strcmp(argv[i], "--")) {
+            while (i < argc)
+                argv[kept++] = argv[i++];
+            break;
+        }
+        if (!strcmp(argv[i], "--set") && i + 1 < argc)
+            value = argv[++i];
+        else if (!strncmp(argv[i], "--set=", 6))
+            value = argv[i] + 6;
+        if (!value)
+            argv[kept++] = argv[i];
+        else if (*count < MAX_SETTINGS)
+            settings[(*count)++] = value;
+    }
+    argv[kept] = NULL;
+    return kept;
+}
+
+int main(int argc, char **argv)
+{
+    static struct nj_cli cli;
+    static char         *settings[MAX_SETTINGS];
+    size_t               setting_count = 0;
+    const char          *conf          = NULL;
+    int                  at            = 1;
+    argc                               = take_settings(argc, argv, settings, &setting_count);
+    for (; at < argc && argv[at][0] == '-'; at++) {
+        if (!strcmp(argv[at], "-c") && at + 1 < argc)
+            conf = argv[++at];
+        else if (!strcmp(argv[at], "-v"))
+            nj_log_level_set(NJ_LOG_DEBUG);
+        else if (!strcmp(argv[at], "-q"))
+            nj_log_level_set(NJ_LOG_WARNING);
+        else if (!strcmp(argv[at], "--version")) {
+            printf("nightjar %s\n", NJ_VERSION);
+            return 0;
+        } else if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h"))
+            return help(1, argv);
+        else {
+            fprintf(stderr, "nightjar: %s: no such option; `nightjar help` lists commands\n", argv[at]);
+            return NJ_EXIT_USAGE;
+        }
+    }
+    if (at == argc) {
+        help(1, argv);
+        return NJ_EXIT_USAGE;
+    }
+    if (!strcmp(argv[at], "help"))
+        return help(argc - at, argv + at);
+    for (const struct nj_command_entry *entry = nj_commands; entry->name; entry++) {
+        if (strcmp(entry->name, argv[at]))
+            continue;
+        int status = NJ_EXIT_FAILED;
+        if (read_settings(&cli, conf, settings, setting_count) == NJ_OK)
+            status = entry->run(&cli, argc - at, argv + at);
+        if (fflush(stdout) != 0 && status == 0) {
+            nj_fail_errno(&cli.error, errno, "standard output");
+            status = NJ_EXIT_FAILED;
+        }
+        if (status != 0 && cli.error.text[0])
+            fprintf(stderr, "nightjar: %s\n", cli.error.text);
+        return status;
+    }
+    fprintf(stderr, "nightjar: %s: no such command; `nightjar help` lists them\n", argv[at]);
+    return NJ_EXIT_USAGE;
+}

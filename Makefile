@@ -11,6 +11,7 @@ ifeq ($(origin CC),default)
 CC      := gcc
 endif
 PKG_CONFIG ?= pkg-config
+CROSS_TARGETS ?= all
 CLANG_FORMAT ?= clang-format-14
 
 ROOMS   := base kernels pipeline/picture pipeline/model pipeline/constrain pipeline/sentinel pipeline/ingest pipeline/schedule pipeline/uplink \
@@ -80,7 +81,7 @@ debug: ## build/debug/nightjar with AddressSanitizer and UBSan
 	$(MAKE) BUILD=build/debug SANITIZE=1
 
 cross: ## build/aarch64/nightjar with the Debian cross compiler
-	$(MAKE) BUILD=build/aarch64 ARCH=aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar PKG_CONFIG='env PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config'
+	$(MAKE) $(CROSS_TARGETS) BUILD=build/aarch64 ARCH=aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar PKG_CONFIG='env PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config'
 
 check: all tests ## all tests; ends with "N passed, N failed, N skipped"
 	tests/run $(BUILD)

@@ -168,7 +168,8 @@ json_t *nj_prompt_conversation(enum nj_prompt prompt, const struct nj_prompt_rec
          * server sends it as a string. */
         json_t *system = prompt == NJ_PROMPT_EVENT_LIVE ? json_string(wording[prompt].system)
                                                         : json_pack("[{s:s, s:s}]", "type", "text", "text", wording[prompt].system);
-        conversation   = json_pack("{s:[{s:s, s:o}, {s:s, s:o}]}", "messages", "role", "system", "content", system, "role", "user", "content", parts);
+        conversation =
+            json_pack("{s:[{s:s, s:o}, {s:s, s:o}]}", "messages", "role", "system", "content", system, "role", "user", "content", parts);
     }
     nj_text_free(&text);
     nj_text_free(&species);

@@ -28,9 +28,10 @@ static void test_panel(void)
     nj_w4_pack_panel(q, scales, 16, COLS, COLS, NJ_SCALE_BF16, blocks, packed_scales);
     nj_w4_pack_panel(q + 16 * COLS, scales + 16, 2, COLS, COLS, NJ_SCALE_BF16, blocks + 512, packed_scales + 16);
     /* row 3, columns 8..15: values (21 + 3c) % 16 for c = 8..15 = 13 0 3 6 9 12 15 2; block 1, bytes 12..15 */
-    CHECK(blocks[64 + 12] == 0x9d && blocks[64 + 13] == 0xc0 && blocks[64 + 14] == 0xf3 && blocks[64 + 15] == 0x26, "bytes of one row of one block");
+    CHECK(blocks[64 + 12] == 0x9d && blocks[64 + 13] == 0xc0 && blocks[64 + 14] == 0xf3 && blocks[64 + 15] == 0x26,
+          "bytes of one row of one block");
     CHECK(blocks[5 * 64] == 0x88 && blocks[512 + 2 * 4] == 0x88 && packed_scales[16 + 2] == 0, "padding is zero");
-    struct nj_w4 w = {blocks, packed_scales, ROWS, COLS, COLS, NJ_SCALE_BF16, 1};
+    struct nj_w4 w    = {blocks, packed_scales, ROWS, COLS, COLS, NJ_SCALE_BF16, 1};
     int          same = 1;
     for (uint32_t r = 0; r < ROWS; r++) {
         int8_t integers[COLS];
@@ -56,12 +57,12 @@ static void test_pair(void)
     int            same = 1;
     for (int half = 0; half < 2; half++)
         for (int i = 0; i < ROWS * COLS; i++) {
-            q[half][i]                = (int8_t)((i * 5 + i / 37 + half * 3) % 16 - 8);
+            q[half][i]             = (int8_t)((i * 5 + i / 37 + half * 3) % 16 - 8);
             scales[half][i % ROWS] = (float)(i % ROWS + 1) * 1.0001f + (float)half;
         }
     for (int panel = 0; panel < 4; panel++)
-        nj_w4_pack_panel(q[panel % 2] + panel / 2 * 16 * COLS, scales[panel % 2] + panel / 2 * 16, 16, COLS, 32, NJ_SCALE_F32, blocks[panel],
-                         packed_scales[panel]);
+        nj_w4_pack_panel(q[panel % 2] + panel / 2 * 16 * COLS, scales[panel % 2] + panel / 2 * 16, 16, COLS, 32, NJ_SCALE_F32,
+                         blocks[panel], packed_scales[panel]);
     for (uint32_t half = 0; half < 2; half++) {
         struct nj_w4 w = {blocks[half], packed_scales[half], ROWS, COLS, 32, NJ_SCALE_F32, 2};
         for (uint32_t r = 0; r < ROWS; r++) {

@@ -19,7 +19,8 @@ enum nj_arithmetic {
 
 struct nj_engine_options {
     enum nj_arithmetic arithmetic;
-    struct nj_pool    *pool; /* borrowed; NULL: the calling thread alone */
+    struct nj_pool    *pool;      /* borrowed; NULL: the calling thread alone */
+    uint32_t           pass_rows; /* positions that go through the layers together; 0: what suits the arithmetic */
     /* Called between layers and steps (watchdog, signals): true asks the step to end with NJ_STOPPED; the sequences are then as before it. */
     bool (*should_stop)(void *arg);
     void *stop_arg;
@@ -32,6 +33,7 @@ nj_status                nj_engine_open(const struct nj_weights *weights, const 
                                         struct nj_error *error);
 void                     nj_engine_close(struct nj_engine *engine);
 const struct nj_weights *nj_engine_weights(const struct nj_engine *engine);
+uint32_t                 nj_engine_pass_rows(const struct nj_engine *engine);
 
 /* A sequence that can grow to `capacity` positions. */
 nj_status nj_sequence_open(struct nj_engine *engine, uint32_t capacity, struct nj_sequence **out, struct nj_error *error);
@@ -64,11 +66,12 @@ struct nj_step {
 nj_status nj_engine_step(struct nj_engine *engine, struct nj_step *steps, size_t count, struct nj_error *error);
 
 /* Scores continuations that share a prefix tree without appending anything: node i continues its parent (`parent[i]` < i, or -1 for the end of the
- * sequence) with ids[i]; logits of the wanted `rows` after each node go to logits[i][...] as in nj_step. */
+ * sequence) with ids[i]; logits of the wanted `rows` after each node go to logits[i][...] as in nj_step. One pass: at most nj_engine_pass_rows
+ * nodes, and the sequence must have room for that many positions. */
 nj_status nj_engine_score_tree(struct nj_engine *engine, struct nj_sequence *sequence, const int32_t *ids, const int32_t *parent,
                                size_t count, const int32_t *rows, size_t row_count, float *logits, struct nj_error *error);
 
-/* For those who verify: the hidden states of a whole prompt, exact arithmetic.  hidden: [2 + layers][count][hidden] (scaled embedding, each layer,
+/* For those who verify: the hidden states of a whole prompt, every layer for every position.  hidden: [2 + layers][count][hidden] (scaled embedding, each layer,
  * after the final norm); ple: [count][layers][ple]. Either may be NULL. */
 nj_status nj_engine_trace(struct nj_engine *engine, const int32_t *ids, size_t count, const float *features, float *hidden, float *ple,
                           struct nj_error *error);

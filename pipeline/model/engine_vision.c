@@ -1,0 +1,321 @@
+#include "pipeline/model/engine_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The memory of one picture; it goes back when the picture is done. */
+struct tower {
+    struct nj_engine             *engine;
+    const struct nj_vision_layer *layer;
+    const uint8_t                *rgb;
+    uint32_t                      width;            /* of the picture, in pixels */
+    uint32_t                      across, count;    /* patches in a row, in all */
+    uint32_t                      cells;            /* soft tokens */
+    float                        *x, *normed, *out; /* [count][hidden] */
+    float                        *q, *k, *v;        /* [count][hidden] */
+    float                        *gate, *up;        /* [count][intermediate] */
+    float                        *clamped;          /* [count][widest input] */
+    float                        *cosine, *sine;    /* [longest side in patches][head_dim / 4] */
+    float                        *scores;           /* [threads][count] */
+    const float                  *norm;
+    const struct nj_clipped      *clip;
+    float                        *clip_out; /* what the clip's output bounds apply to */
+};
+
+static const struct nj_vision_config *config_of(const struct tower *tower)
+{
+    return &tower->engine->weights->config.vision;
+}
+
+static void each_patch(struct tower *tower, nj_pool_body *body)
+{
+    nj_pool_run(tower->engine->pool, tower->count, body, tower);
+}
+
+/* Pixels of one patch, channels innermost, as 2 (value - 0.5); they lie in `clamped` until the projection has read them. */
+static void patch_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct tower *tower = arg;
+    uint32_t      side  = config_of(tower)->patch_size;
+    uint32_t      line  = side * 3;
+    size_t        row = index / tower->across * side, column = index % tower->across * side;
+    float        *out = tower->clamped + index * side * line;
+    for (uint32_t y = 0; y < side; y++) {
+        const uint8_t *in = tower->rgb + ((row + y) * tower->width + column) * 3;
+        for (uint32_t i = 0; i < line; i++)
+            out[y * line + i] = 2.0f * ((float)in[i] / 255.0f - 0.5f);
+    }
+}
+
+/* x += position tables of column and row */
+static void position_row(void *arg, size_t index, unsigned thread)
+{
+    struct tower            *tower   = arg;
+    const struct nj_weights *weights = tower->engine->weights;
+    uint32_t                 hidden  = config_of(tower)->hidden_size;
+    float                   *table   = tower->engine->scratch.thread_row + thread * tower->engine->scratch.thread_row_stride;
+    float                   *x       = tower->x + index * hidden;
+    nj_matrix_row(&weights->position_x, (uint32_t)index % tower->across, table);
+    for (uint32_t i = 0; i < hidden; i++)
+        x[i] += table[i];
+    nj_matrix_row(&weights->position_y, (uint32_t)index / tower->across, table);
+    for (uint32_t i = 0; i < hidden; i++)
+        x[i] += table[i];
+}
+
+static void norm_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct tower                  *tower  = arg;
+    const struct nj_vision_config *config = config_of(tower);
+    size_t                         at     = index * config->hidden_size;
+    nj_rms_norm(tower->x + at, tower->norm, config->hidden_size, config->rms_norm_eps, tower->normed + at);
+}
+
+static void add_normed_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct tower                  *tower  = arg;
+    const struct nj_vision_config *config = config_of(tower);
+    size_t                         at     = index * config->hidden_size;
+    nj_rms_norm(tower->out + at, tower->norm, config->hidden_size, config->rms_norm_eps, tower->out + at);
+    for (uint32_t i = 0; i < config->hidden_size; i++)
+        tower->x[at + i] += tower->out[at + i];
+}
+
+static void clamp_values(const float *in, float *out, uint32_t count, float low, float high)
+{
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = in[i] < low ? low : in[i] > high ? high : in[i];
+}
+
+static void clamp_output_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct tower            *tower = arg;
+    const struct nj_clipped *clip  = tower->clip;
+    float                   *y     = tower->clip_out + index * clip->weight.rows;
+    clamp_values(y, y, clip->weight.rows, clip->output_min, clip->output_max);
+}
+
+struct clamp_input {
+    struct tower *tower;
+    const float  *in;
+};
+
+static void clamp_input_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct clamp_input      *job  = arg;
+    const struct nj_clipped *clip = job->tower->clip;
+    size_t                   at   = index * clip->weight.cols;
+    clamp_values(job->in + at, job->tower->clamped + at, clip->weight.cols, clip->input_min, clip->input_max);
+}
+
+/* y = clamp(W clamp(x)); an adapter acts between the clamps. */
+static void clipped_linear(struct tower *tower, const struct nj_clipped *clip, const float *x, float *y)
+{
+    struct clamp_input job = {tower, x};
+    tower->clip            = clip;
+    tower->clip_out        = y;
+    nj_pool_run(tower->engine->pool, tower->count, clamp_input_row, &job);
+    nj_linear(tower->engine, &clip->weight, tower->clamped, tower->count, y);
+    each_patch(tower, clamp_output_row);
+}
+
+/* First half of a head turns by the column, second half by the row. */
+static void rotate_patch(const struct tower *tower, size_t index, float *head)
+{
+    uint32_t half = config_of(tower)->head_dim / 2, pairs = half / 2;
+    size_t   column = index % tower->across * pairs, row = index / tower->across * pairs;
+    nj_rotate(head, half, pairs, tower->cosine + column, tower->sine + column);
+    nj_rotate(head + half, half, pairs, tower->cosine + row, tower->sine + row);
+}
+
+static void heads_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct tower                  *tower  = arg;
+    const struct nj_vision_config *config = config_of(tower);
+    for (uint32_t head = 0; head < config->heads; head++) {
+        size_t at = index * config->hidden_size + (size_t)head * config->head_dim;
+        nj_rms_norm(tower->q + at, tower->layer->q_norm, config->head_dim, config->rms_norm_eps, tower->q + at);
+        nj_rms_norm(tower->k + at, tower->layer->k_norm, config->head_dim, config->rms_norm_eps, tower->k + at);
+        nj_rms_norm(tower->v + at, NULL, config->head_dim, config->rms_norm_eps, tower->v + at);
+        rotate_patch(tower, index, tower->q + at);
+        rotate_patch(tower, index, tower->k + at);
+    }
+}
+
+/* Every patch sees every patch of its picture. */
+static void attend_row(void *arg, size_t index, unsigned thread)
+{
+    struct tower                  *tower  = arg;
+    const struct nj_vision_config *config = config_of(tower);
+    float                         *scores = tower->scores + (size_t)thread * tower->count;
+    for (uint32_t head = 0; head < config->heads; head++) {
+        size_t at  = (size_t)head * config->head_dim;
+        float *out = tower->normed + index * config->hidden_size + at;
+        for (uint32_t i = 0; i < tower->count; i++)
+            scores[i] =
+                nj_dot(tower->q + index * config->hidden_size + at, tower->k + (size_t)i * config->hidden_size + at, config->head_dim);
+        nj_softmax(scores, tower->count);
+        memset(out, 0, config->head_dim * sizeof *out);
+        for (uint32_t i = 0; i < tower->count; i++)
+            for (uint32_t d = 0; d < config->head_dim; d++)
+                out[d] += scores[i] * tower->v[(size_t)i * config->hidden_size + at + d];
+    }
+}
+
+static void gate_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct tower *tower = arg;
+    uint32_t      width = config_of(tower)->intermediate_size;
+    float        *gate = tower->gate + index * width, *up = tower->up + index * width;
+    for (uint32_t i = 0; i < width; i++)
+        gate[i] = nj_gelu(gate[i]) * up[i];
+}
+
+static void encoder_layer(struct tower *tower)
+{
+    const struct nj_vision_layer *layer = tower->layer;
+    tower->norm                         = layer->input_norm;
+    each_patch(tower, norm_row);
+    clipped_linear(tower, &layer->q, tower->normed, tower->q);
+    clipped_linear(tower, &layer->k, tower->normed, tower->k);
+    clipped_linear(tower, &layer->v, tower->normed, tower->v);
+    each_patch(tower, heads_row);
+    each_patch(tower, attend_row);
+    clipped_linear(tower, &layer->o, tower->normed, tower->out);
+    tower->norm = layer->post_attention_norm;
+    each_patch(tower, add_normed_row);
+    tower->norm = layer->pre_mlp_norm;
+    each_patch(tower, norm_row);
+    clipped_linear(tower, &layer->gate, tower->normed, tower->gate);
+    clipped_linear(tower, &layer->up, tower->normed, tower->up);
+    each_patch(tower, gate_row);
+    clipped_linear(tower, &layer->down, tower->gate, tower->out);
+    tower->norm = layer->post_mlp_norm;
+    each_patch(tower, add_normed_row);
+}
+
+/* normed[cell] = RMS(mean of the cell's patches * sqrt(hidden)), the input of the last projection. */
+static void pool_cell(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct tower                  *tower   = arg;
+    const struct nj_weights       *weights = tower->engine->weights;
+    const struct nj_vision_config *config  = config_of(tower);
+    uint32_t                       kernel = config->pooling_kernel, hidden = config->hidden_size;
+    size_t                         across = tower->across / kernel;
+    size_t                         row = index / across * kernel, column = index % across * kernel;
+    float                         *out   = tower->normed + index * hidden;
+    float                          scale = sqrtf((float)hidden);
+    for (uint32_t i = 0; i < hidden; i++) {
+        float sum = 0;
+        for (uint32_t y = 0; y < kernel; y++)
+            for (uint32_t x = 0; x < kernel; x++)
+                sum += tower->x[((row + y) * tower->across + column + x) * hidden + i];
+        out[i] = sum / (float)(kernel * kernel) * scale;
+        if (config->standardize)
+            out[i] = (out[i] - weights->std_bias[i]) * weights->std_scale[i];
+    }
+    nj_rms_norm(out, NULL, hidden, config->rms_norm_eps, out);
+}
+
+static void make_angles(struct tower *tower, uint32_t longest)
+{
+    const struct nj_vision_config *config = config_of(tower);
+    uint32_t                       pairs  = config->head_dim / 4;
+    for (uint32_t i = 0; i < pairs; i++) {
+        float frequency = (float)pow(config->rope_theta, -2.0 * i / (config->head_dim / 2));
+        for (uint32_t at = 0; at < longest; at++) {
+            tower->cosine[(size_t)at * pairs + i] = (float)cos((double)((float)at * frequency));
+            tower->sine[(size_t)at * pairs + i]   = (float)sin((double)((float)at * frequency));
+        }
+    }
+}
+
+static nj_status make_room(struct tower *tower, uint32_t longest, float **memory, struct nj_error *error)
+{
+    const struct nj_vision_config *config = config_of(tower);
+    size_t                         hidden = nj_size_mul(tower->count, config->hidden_size);
+    size_t                         mlp    = nj_size_mul(tower->count, config->intermediate_size);
+    size_t                         pixels = nj_size_mul(tower->count, (size_t)config->patch_size * config->patch_size * 3);
+    size_t                         angles = nj_size_mul(longest, config->head_dim / 4);
+    size_t                         widest = hidden > mlp ? hidden : mlp;
+    struct {
+        float **place;
+        size_t  floats;
+    } lists[]    = {{&tower->x, hidden},      {&tower->normed, hidden}, {&tower->out, hidden},
+                    {&tower->q, hidden},      {&tower->k, hidden},      {&tower->v, hidden},
+                    {&tower->gate, mlp},      {&tower->up, mlp},        {&tower->clamped, widest > pixels ? widest : pixels},
+                    {&tower->cosine, angles}, {&tower->sine, angles},   {&tower->scores, nj_size_mul(tower->engine->threads, tower->count)}};
+    size_t total = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        if (lists[i].floats > SIZE_MAX / sizeof(float) - total)
+            return nj_fail(error, "the vision tower's sizes are beyond this machine");
+        total += lists[i].floats;
+    }
+    *memory = malloc(total * sizeof(float));
+    if (!*memory)
+        return nj_fail(error, "no memory: a picture of %u patches needs %zu MiB", tower->count, total * sizeof(float) >> 20);
+    total = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        *lists[i].place = *memory + total;
+        total += lists[i].floats;
+    }
+    return NJ_OK;
+}
+
+static nj_status check_picture(const struct nj_vision_config *config, uint32_t width, uint32_t height, struct nj_error *error)
+{
+    if (config->layers == 0)
+        return nj_fail(error, "this model has no vision tower: pictures need the multimodal checkpoint (or, with GGUF, its mmproj file)");
+    uint32_t side = config->patch_size * config->pooling_kernel;
+    if (width == 0 || height == 0 || width % side != 0 || height % side != 0)
+        return nj_fail(error, "a picture of %u x %u: both sides must be multiples of %u", width, height, side);
+    uint32_t longest = (width > height ? width : height) / config->patch_size;
+    if (longest > config->positions)
+        return nj_fail(error, "a picture of %u x %u: the model has positions for %u patches a side", width, height, config->positions);
+    return NJ_OK;
+}
+
+nj_status nj_engine_vision(struct nj_engine *engine, const uint8_t *rgb, uint32_t width, uint32_t height, float *features,
+                           struct nj_error *error)
+{
+    const struct nj_weights       *weights = engine->weights;
+    const struct nj_vision_config *config  = &weights->config.vision;
+    struct tower                   tower   = {.engine = engine, .rgb = rgb, .width = width};
+    float                         *memory  = NULL;
+    nj_status                      status  = check_picture(config, width, height, error);
+    if (status != NJ_OK)
+        return status;
+    uint32_t down    = height / config->patch_size;
+    tower.across     = width / config->patch_size;
+    tower.count      = tower.across * down;
+    tower.cells      = tower.count / (config->pooling_kernel * config->pooling_kernel);
+    uint32_t longest = tower.across > down ? tower.across : down;
+    status           = make_room(&tower, longest, &memory, error);
+    if (status != NJ_OK)
+        return status;
+    make_angles(&tower, longest);
+    each_patch(&tower, patch_row);
+    nj_linear(engine, &weights->patch_projection, tower.clamped, tower.count, tower.x);
+    each_patch(&tower, position_row);
+    for (uint32_t layer = 0; status == NJ_OK && layer < config->layers; layer++) {
+        tower.layer = &weights->vision[layer];
+        encoder_layer(&tower);
+        if (nj_engine_stopped(engine))
+            status = nj_fail_as(NJ_STOPPED, error, "stopped after layer %u of %u of the vision tower", layer + 1, config->layers);
+    }
+    if (status == NJ_OK) {
+        nj_pool_run(engine->pool, tower.cells, pool_cell, &tower);
+        nj_linear(engine, &weights->feature_projection, tower.normed, tower.cells, features);
+    }
+    free(memory);
+    return status;
+}

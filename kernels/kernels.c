@@ -1,0 +1,78 @@
+#include "kernels/forms.h"
+#include "kernels/forms_c.h"
+
+#include <stddef.h>
+
+void nj_use_c(struct nj_kernels *k)
+{
+    NJ_USE(k, a16_quantize, nj_quantize_c);
+    NJ_USE(k, a8_quantize, nj_quantize_c);
+    NJ_USE(k, a16_rows_quantize, nj_quantize_c);
+    NJ_USE(k, w4a16_gemm, nj_w4_gemm_c);
+    NJ_USE(k, w4a16_gelu_up, nj_w4_gelu_up_c);
+    NJ_USE(k, w4a8_gemm, nj_w4_gemm_c);
+    NJ_USE(k, w4a8_gelu_up, nj_w4_gelu_up_c);
+    NJ_USE(k, w8a16_rows, nj_w8a16_rows_c);
+    NJ_USE(k, f32_rows, nj_f32_rows_c);
+    NJ_USE(k, f16_rows, nj_f16_rows_c);
+    NJ_USE(k, bf16_rows, nj_bf16_rows_c);
+    NJ_USE(k, kv_write, nj_kv_write_c);
+    NJ_USE(k, attention, nj_attention_c);
+    NJ_USE(k, rms_norm, nj_rms_norm_c);
+    NJ_USE(k, rope, nj_rope_c);
+    NJ_USE(k, gelu, nj_gelu_c);
+    NJ_USE(k, gelu_mul, nj_gelu_mul_c);
+    NJ_USE(k, add_scale, nj_add_scale_c);
+    NJ_USE(k, clamp, nj_clamp_c);
+    NJ_USE(k, softcap, nj_softcap_c);
+    NJ_USE(k, softmax, nj_softmax_c);
+    k->order16       = NJ_ORDER_PAIRS;
+    k->order_rows    = NJ_ORDER_ROWS;
+    k->tile16        = 4;
+    k->tile8         = 4;
+    k->direct_tokens = 8;
+}
+
+void nj_kernels_init(struct nj_kernels *k, uint32_t features)
+{
+    *k = (struct nj_kernels){.features = features};
+    nj_use_c(k);
+}
+
+size_t nj_kernels_act_bytes(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group)
+{
+    return nj_act_bytes(which == 16 ? k->order16 : which == 8 ? NJ_ORDER_BYTES : k->order_rows, tokens, cols, group);
+}
+
+/* As few tiles as the widest allows, and all of nearly the same width: 64 tokens are six tiles of 11, not five of 12 and one of 4. */
+static uint32_t even_tile(uint32_t tokens, uint32_t widest)
+{
+    uint32_t tiles = (tokens + widest - 1) / widest;
+    return tiles ? (tokens + tiles - 1) / tiles : 1;
+}
+
+void nj_kernels_act(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group, void *memory, struct nj_act *act)
+{
+    uint32_t tile = tokens <= k->direct_tokens ? tokens : even_tile(tokens, which == 16 ? k->tile16 : k->tile8);
+    if (which == 0)
+        nj_act_place(act, k->order_rows, tokens, cols, group, 1, memory);
+    else
+        nj_act_place(act, which == 16 ? k->order16 : NJ_ORDER_BYTES, tokens, cols, group, tile, memory);
+}
+
+/* What one call expands at a time (32 rows x one chunk of int16) and its fp32 sums (32 rows x tokens). */
+size_t nj_gemm_scratch_bytes(uint32_t tokens)
+{
+    return 32 * NJ_ACT_CHUNK * sizeof(int16_t) + 32 * (size_t)tokens * sizeof(float) + 4096;
+}
+
+size_t nj_kv_bytes(uint32_t slots, uint32_t head_dim, enum nj_number format)
+{
+    return (size_t)slots * head_dim * (format == NJ_NUMBER_F32 ? 4 : 2);
+}
+
+/* 8 rows of sums, and 8 rows of scores of one block of keys. */
+size_t nj_attention_scratch_bytes(uint32_t head_dim)
+{
+    return 8 * (size_t)head_dim * 4 + 8 * 256 * 4 + 4096;
+}

@@ -35,4 +35,12 @@ nj_status nj_fail_errno(struct nj_error *error, int errnum, const char *format, 
 /* Puts "prefix: " before the sentence that is already there: the caller knows the file, the callee only the place in it. */
 void nj_error_prefix(struct nj_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* For functions that own nothing yet: hands a failure straight to the caller. */
+#define NJ_TRY(call)                                                                                                                       \
+    do {                                                                                                                                   \
+        nj_status nj_try_status_ = (call);                                                                                                 \
+        if (nj_try_status_ != NJ_OK)                                                                                                       \
+            return nj_try_status_;                                                                                                         \
+    } while (0)
+
 #endif

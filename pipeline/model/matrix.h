@@ -1,7 +1,7 @@
 /* matrix.h: one matrix as its file stores it, and the one door to its values.
  *
  * A matrix is a view: it owns nothing, the open checkpoint does. Rows are outputs, columns inputs (Hugging Face order, [out][in]).
- * `nj_matrix_row` is the definition of every format; fast kernels are compared with it. */
+ * `nj_matrix_row` is the definition of every format; fast kernels are compared with it. Hosts are little-endian, as all files are. */
 #ifndef NJ_MODEL_MATRIX_H
 #define NJ_MODEL_MATRIX_H
 
@@ -15,7 +15,8 @@ enum nj_format {
     NJ_F16,
     NJ_BF16,
     NJ_W4_ROWS,   /* compressed-tensors pack-quantized: int32 words along a row, nibble k of word w is input 8w + k, plus 8; spec 8.2 */
-    NJ_W4_PANELS, /* the packed file: 64-byte blocks of 16 rows x 8 inputs; kernels/w4.h */
+    NJ_W4_PANELS, /* the packed file: 64-byte blocks of 16 rows x 8 inputs; byte 4r + b of a block holds inputs b (low) and 4 + b (high) of
+                     row r, plus 8. A panel is the blocks of 16 rows in the order of their inputs */
     NJ_I8_ROWS,   /* int8 rows, row-major, scale per group (output head) */
     NJ_Q8_0,      /* GGUF blocks, spec 10.5 */
     NJ_Q4_0,
@@ -23,6 +24,8 @@ enum nj_format {
     NJ_Q5_K,
     NJ_Q6_K
 };
+
+#define NJ_PANEL_ROWS 16
 
 struct nj_low_rank { /* y += scale * B (A x), kept apart from the base */
     const float *a;  /* [rank][cols] */
@@ -32,21 +35,36 @@ struct nj_low_rank { /* y += scale * B (A x), kept apart from the base */
 };
 
 struct nj_matrix {
-    enum nj_format            format;
-    uint32_t                  rows, cols;
-    uint32_t                  group;        /* inputs that share one scale; cols for one scale a row; 0 for formats without `scales` */
-    enum nj_format            scale_format; /* NJ_F32, NJ_F16 or NJ_BF16 */
-    const void               *data;
-    const void               *scales;   /* row formats: [rows][cols / group]; NJ_W4_PANELS: bf16 or f32 [rows / 16][cols / group][16] */
+    enum nj_format format;
+    uint32_t       rows, cols;
+    uint32_t       group;        /* inputs that share one scale; cols for one scale a row; 0 for formats without `scales` */
+    enum nj_format scale_format; /* NJ_F32, NJ_F16 or NJ_BF16 */
+    const void    *data;
+    const void    *scales; /* row formats: [rows][cols / group]; NJ_W4_PANELS: bf16 or f32 [panels][cols / group][16] */
+    /* NJ_W4_PANELS: from one panel of this matrix to the next, in panels (data and scales alike): 1, or 2 where two matrices alternate.
+     * Alternating: up.data == gate.data + nj_panel_bytes(cols). Rows one after the other: k.data == q.data + q.rows / 16 panels. */
+    uint32_t                  panel_step;
     const struct nj_low_rank *low_rank; /* NULL: none; nj_matrix_row does not include it */
 };
 
-/* Bytes of one row of a row format; 0 if `cols` does not fit the format's blocks. */
+/* Bytes of one row of a row format; 0 if `cols` does not fit the format's blocks, and for NJ_W4_PANELS. */
 uint64_t    nj_format_row_bytes(enum nj_format format, uint32_t cols);
 const char *nj_format_name(enum nj_format format);
 
+/* Bytes of the int4 values of one panel. */
+uint64_t nj_panel_bytes(uint32_t cols);
+
 /* The values of one row in fp32, exactly as stored: q times scale in fp32, GGUF blocks as gguf-py dequantizes them.  out: [cols] */
 void nj_matrix_row(const struct nj_matrix *matrix, uint32_t row, float *out);
+
+/* For int4 formats (NJ_W4_ROWS, NJ_W4_PANELS): the stored integers of one row, -8..7.  out: [cols] */
+void nj_matrix_row_q4(const struct nj_matrix *matrix, uint32_t row, int8_t *out);
+
+/* The scale of one group of one row, widened to fp32. Formats with `scales` only. */
+float nj_matrix_scale(const struct nj_matrix *matrix, uint32_t row, uint32_t group_index);
+
+/* `count` values of one plain format (NJ_F32, NJ_F16, NJ_BF16) widened. `data` need not be aligned. */
+void nj_widen(enum nj_format format, const void *data, uint64_t count, float *out);
 
 float    nj_bf16_to_float(uint16_t bits);
 float    nj_f16_to_float(uint16_t bits);

@@ -1,0 +1,267 @@
+/* trapcam.c: draws what a trap camera would have seen, and writes down what is true of it.
+ *
+ *   trapcam card DIR [options]     a card: DIR/DCIM/100RECNX/IMG_0001.JPG …, and DIR.truth.jsonl beside it
+ *   trapcam stream [options]       for training, on stdout, an event: one line of truth, then each frame as RGB bytes of the model's size and one
+ *                                  byte a soft token: 0, or 1 + species where an animal covers a good part of it
+ *
+ *   --seed N       everything follows from it (1)        --events N      how many events (40)
+ *   --size WxH     of the pictures (960x720)             --site NAME     site code in the truth (A01)
+ *   --sites N      spread over so many views (card: 1, stream: 1000)
+ *   --first N      number of the first event (0): a later stretch of the same series
+ *   --soft N       stream: soft tokens a picture (70) */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "pipeline/picture/picture.h"
+#include "tests/trapcam/card.h"
+#include "tests/trapcam/scene.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct options {
+    const char *folder, *site;
+    uint32_t    seed, sites, first, soft;
+    int         stream, events, width, height;
+};
+
+#define SEEN_SHARE 0.0012 /* of the picture: less of an animal than this is nobody's claim */
+#define CELL_SHARE 0.18   /* of a soft token's 48 x 48 pixels */
+#define FIRST_DAY 16556   /* 2015-05-01 */
+
+struct seen {
+    double largest[SPECIES_COUNT]; /* share of the picture, in the frame where it is largest */
+};
+
+static void look(struct seen *seen, const struct canvas *canvas)
+{
+    size_t count[SPECIES_COUNT + 1] = {0}, pixels = (size_t)canvas->width * (size_t)canvas->height;
+    for (size_t i = 0; i < pixels; i++)
+        count[canvas->label[i]]++;
+    for (int s = 0; s < SPECIES_COUNT; s++) {
+        double share = (double)count[s + 1] / (double)pixels;
+        if (share > seen->largest[s])
+            seen->largest[s] = share;
+    }
+}
+
+static const char *bin_of(int count, char out[8])
+{
+    if (count > 10)
+        return count > 50 ? "51+" : "11-50";
+    snprintf(out, 8, "%d", count);
+    return out;
+}
+
+static void add_detection(struct nj_text *out, const struct event *event, enum species species)
+{
+    int  count = 0, young = 0, pose[4] = {0};
+    char bin[8];
+    for (int i = 0; i < event->animal_count; i++) {
+        const struct animal *animal = &event->animals[i];
+        if (animal->species != species || animal->x * animal->x > 0.30f * animal->distance * animal->distance)
+            continue;
+        count++;
+        pose[animal->posture]++;
+        young += animal->size < 0.8f;
+    }
+    if (count == 0) /* all of them at the edge, and yet seen */
+        count = 1;
+    nj_text_addf(out, "{\"species\":\"%s\",\"count\":%d,\"bin\":\"%s\",\"behaviors\":{\"standing\":%s,\"resting\":%s,\"moving\":%s,\"eating\":%s,\"interacting\":%s},\"young\":%s}",
+                 species_facts[species].label, count, bin_of(count, bin), 2 * pose[STANDING] >= count && pose[STANDING] ? "true" : "false",
+                 2 * pose[RESTING] >= count && pose[RESTING] ? "true" : "false", 2 * pose[MOVING] >= count && pose[MOVING] ? "true" : "false",
+                 2 * pose[EATING] >= count && pose[EATING] ? "true" : "false", event->interacting ? "true" : "false", young ? "true" : "false");
+}
+
+static void add_truth(struct nj_text *out, const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, const struct seen *seen)
+{
+    char time[NJ_TIME_TEXT];
+    int  detections = 0;
+    nj_time_local(taken_at, time);
+    nj_text_addf(out, "{\"event\":%u,\"site_id\":\"%s\",\"local_datetime\":\"%s\",\"frame_count\":%d,\"night\":%s,\"detections\":[", number, options->site, time,
+                 event->frames, event->infrared ? "true" : "false");
+    for (int s = 0; s < SPECIES_COUNT; s++)
+        if (seen->largest[s] >= SEEN_SHARE) {
+            nj_text_add(out, detections++ ? "," : "");
+            add_detection(out, event, (enum species)s);
+        }
+    nj_text_addf(out, "],\"blank\":%s", detections ? "false" : "true");
+}
+
+/* The label of each soft token: the species that covers most of its 48 x 48 pixels, if that is enough. */
+static void label_cells(const struct canvas *canvas, uint32_t columns, uint32_t rows, uint8_t *cells)
+{
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t c = 0; c < columns; c++) {
+            size_t count[SPECIES_COUNT + 1] = {0}, all = 0, best = 0;
+            for (size_t y = (size_t)canvas->height * r / rows; y < (size_t)canvas->height * (r + 1) / rows; y++)
+                for (size_t x = (size_t)canvas->width * c / columns; x < (size_t)canvas->width * (c + 1) / columns; x++, all++)
+                    count[canvas->label[y * (size_t)canvas->width + x]]++;
+            for (size_t s = 1; s <= SPECIES_COUNT; s++)
+                if (count[s] > count[best] || best == 0)
+                    best = count[s] ? s : best;
+            cells[r * columns + c] = (double)count[best] >= CELL_SHARE * (double)all && best ? (uint8_t)best : 0;
+        }
+}
+
+struct frame {
+    uint8_t *jpeg;
+    size_t   jpeg_size;
+    uint8_t  cells[1120];
+};
+
+static int draw_frames(const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, struct frame *frames, struct seen *seen)
+{
+    struct canvas canvas;
+    uint32_t      columns = 0, rows = 0;
+    if (!canvas_open(&canvas, options->width, options->height))
+        return 0;
+    if (options->stream) {
+        nj_picture_target((uint32_t)options->width, (uint32_t)options->height, options->soft, &columns, &rows, NULL);
+        columns /= 48;
+        rows /= 48;
+    }
+    int ok = 1;
+    for (int f = 0; f < event->frames && ok; f++) {
+        struct shot shot = {.taken_at = taken_at + (int64_t)((float)f * event->frame_gap), .k = f + 1, .n = event->frames, .event = number + 1,
+                            .celsius = event->infrared ? 14 : 27, .infrared = event->infrared, .serial = "H500TRAPCAM001", .label = options->site};
+        event_draw(event, f, &canvas);
+        ok = card_encode(&canvas, &shot, 62 + (int)(unit(event->seed, 8, 8) * 28), &frames[f].jpeg, &frames[f].jpeg_size);
+        look(seen, &canvas);
+        label_cells(&canvas, columns, rows, frames[f].cells);
+    }
+    canvas_close(&canvas);
+    return ok;
+}
+
+static nj_status put_stream(const struct options *options, const struct event *event, const struct frame *frames, const struct nj_text *truth, struct nj_error *error)
+{
+    printf("%s}\n", truth->data);
+    for (int f = 0; f < event->frames; f++) {
+        struct nj_picture picture = {0}, small = {0};
+        uint32_t          width, height;
+        nj_status         status = nj_picture_decode("frame", frames[f].jpeg, frames[f].jpeg_size, false, &picture, error);
+        if (status == NJ_OK)
+            status = nj_picture_target(picture.width, picture.height, options->soft, &width, &height, error);
+        if (status == NJ_OK)
+            status = nj_picture_resize(&picture, width, height, &small, error);
+        if (status == NJ_OK) {
+            fwrite(small.rgb, 3, (size_t)width * height, stdout);
+            fwrite(frames[f].cells, 1, (size_t)(width / 48) * (height / 48), stdout);
+        }
+        nj_picture_free(&picture);
+        nj_picture_free(&small);
+        if (status != NJ_OK)
+            return status;
+    }
+    return NJ_OK;
+}
+
+static nj_status put_card(const struct options *options, const struct event *event, const struct frame *frames, struct nj_text *truth, uint32_t *number, FILE *out,
+                          struct nj_error *error)
+{
+    nj_text_add(truth, ",\"files\":[");
+    for (int f = 0; f < event->frames; f++, ++*number) {
+        char folder[3000], path[3100];
+        snprintf(folder, sizeof folder, "%s/DCIM/%uRECNX", options->folder, 100 + *number / 9999);
+        nj_status status = nj_make_folders(folder, error);
+        snprintf(path, sizeof path, "%s/IMG_%04u.JPG", folder, *number % 9999 + 1);
+        if (status == NJ_OK)
+            status = nj_file_write_atomic(path, frames[f].jpeg, frames[f].jpeg_size, error);
+        if (status != NJ_OK)
+            return status;
+        nj_text_addf(truth, "%s\"%s\"", f ? "," : "", path + strlen(options->folder) + 1);
+    }
+    nj_text_add(truth, "]");
+    fprintf(out, "%s}\n", truth->data);
+    return NJ_OK;
+}
+
+static nj_status run(const struct options *options, struct nj_error *error)
+{
+    FILE     *truth_file = NULL;
+    uint32_t  pictures   = 0;
+    int64_t   previous   = 0;
+    nj_status status     = NJ_OK;
+    char      path[3100];
+    if (!options->stream) {
+        status = nj_make_folders(options->folder, error);
+        snprintf(path, sizeof path, "%s.truth.jsonl", options->folder);
+        if (status == NJ_OK && !(truth_file = fopen(path, "w")))
+            return nj_fail(error, "%s: cannot be written", path);
+    }
+    for (int i = 0; i < options->events && status == NJ_OK; i++) {
+        struct event   event;
+        struct frame   frames[3] = {0};
+        struct seen    seen      = {0};
+        struct nj_text truth     = {0};
+        uint32_t       number    = options->first + (uint32_t)i;
+        uint32_t       site      = hash(options->seed, number % options->sites, 101);
+        /* A card tells the story of one day and night in order; a stream is a shuffled year. */
+        int hour = options->stream ? -1 : (int)(6 + (int64_t)i * 24 / options->events) % 24;
+        event_make(&event, site, hash(options->seed, number, 102), hour);
+        int64_t day      = options->stream ? FIRST_DAY + (int64_t)(hash(number, 1, 1) % 365) : FIRST_DAY + (6 + (int64_t)i * 24 / options->events) / 24;
+        int64_t taken_at = day * 86400 + event.hour * 3600 + event.minute * 60 + event.second;
+        if (!options->stream && taken_at <= previous + 20)
+            taken_at = previous + 20;
+        previous = taken_at;
+        if (!draw_frames(options, &event, number, taken_at, frames, &seen))
+            status = nj_fail(error, "no memory for a picture of %d x %d", options->width, options->height);
+        if (status == NJ_OK)
+            add_truth(&truth, options, &event, number, taken_at, &seen);
+        if (status == NJ_OK)
+            status = options->stream ? put_stream(options, &event, frames, &truth, error) : put_card(options, &event, frames, &truth, &pictures, truth_file, error);
+        nj_text_free(&truth);
+        for (int f = 0; f < 3; f++)
+            free(frames[f].jpeg);
+    }
+    if (truth_file && fclose(truth_file) != 0 && status == NJ_OK)
+        status = nj_fail(error, "%s: cannot be written", path);
+    return status;
+}
+
+static int usage(void)
+{
+    fputs("usage: trapcam card DIR | trapcam stream  [--seed N] [--events N] [--size WxH] [--site NAME] [--sites N] [--first N] [--soft N]\n", stderr);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct options  options = {.site = "A01", .seed = 1, .sites = 1, .soft = 70, .events = 40, .width = 960, .height = 720};
+    struct nj_error error   = {{0}};
+    int             at      = 2;
+    if (argc < 2)
+        return usage();
+    options.stream = !strcmp(argv[1], "stream");
+    if (options.stream)
+        options.sites = 1000;
+    else if (strcmp(argv[1], "card") || argc < 3)
+        return usage();
+    else
+        options.folder = argv[at++];
+    for (; at + 1 < argc; at += 2) {
+        const char *name = argv[at], *value = argv[at + 1];
+        if (!strcmp(name, "--seed"))
+            options.seed = (uint32_t)strtoul(value, NULL, 10);
+        else if (!strcmp(name, "--events"))
+            options.events = atoi(value);
+        else if (!strcmp(name, "--sites"))
+            options.sites = (uint32_t)strtoul(value, NULL, 10);
+        else if (!strcmp(name, "--first"))
+            options.first = (uint32_t)strtoul(value, NULL, 10);
+        else if (!strcmp(name, "--soft"))
+            options.soft = (uint32_t)strtoul(value, NULL, 10);
+        else if (!strcmp(name, "--site"))
+            options.site = value;
+        else if (strcmp(name, "--size") || sscanf(value, "%dx%d", &options.width, &options.height) != 2)
+            return usage();
+    }
+    if (at != argc || options.events < 0 || options.sites < 1 || options.width < 64 || options.height < 64 || options.width > 8192 || options.height > 8192)
+        return usage();
+    if (run(&options, &error) == NJ_OK)
+        return 0;
+    fprintf(stderr, "trapcam: %s\n", error.text);
+    return 1;
+}

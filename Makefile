@@ -53,7 +53,7 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
 
-.PHONY: all help demo check bench cross debug deb format format-check tests clean install lint
+.PHONY: all help trapcam demo check bench cross debug deb format format-check tests clean install lint
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -72,6 +72,13 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRARY)
 	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
 tests: $(TESTS)
+
+# The trap-camera simulator draws the demo card, cards for load tests and the pictures for training.
+TRAPCAM := $(BUILD)/trapcam
+$(TRAPCAM): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/trapcam/*.c)) $(LIBRARY)
+	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
+trapcam: $(TRAPCAM) ## build/trapcam, which draws trap-camera cards with known truth
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -104,4 +111,4 @@ compile_commands.json: Makefile ## for editors
 clean: ## removes build/
 	rm -rf build compile_commands.json
 
--include $(OBJECTS:.o=.d) $(TEST_SOURCES:%.c=$(BUILD)/obj/%.d)
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/trapcam/*.c)) $(TEST_SOURCES:%.c=$(BUILD)/obj/%.d)

@@ -4,21 +4,21 @@
 #include <stddef.h>
 
 const struct species_facts species_facts[SPECIES_COUNT] = {
-    [ELEPHANT] = {"elephant", 2.9f, 6, 0},        [GIRAFFE] = {"giraffe", 3.0f, 5, 0},       [ZEBRA] = {"zebra", 1.35f, 14, 1},
-    [WILDEBEEST] = {"wildebeest", 1.35f, 16, 1},  [LION_MALE] = {"lionMale", 1.1f, 2, 1},    [LION_FEMALE] = {"lionFemale", 0.95f, 6, 1},
-    [HYENA] = {"hyenaSpotted", 0.85f, 5, 1},      [WARTHOG] = {"warthog", 0.72f, 5, 1},      [OSTRICH] = {"ostrich", 1.35f, 4, 0},
-    [GUINEA_FOWL] = {"guineaFowl", 0.36f, 14, 0}, [IMPALA] = {"impala", 0.92f, 14, 1},       [BUFFALO] = {"buffalo", 1.5f, 14, 1},
+    [ELEPHANT] = {"elephant", 2.9f, 6, 0},        [GIRAFFE] = {"giraffe", 3.0f, 5, 0},    [ZEBRA] = {"zebra", 1.35f, 14, 1},
+    [WILDEBEEST] = {"wildebeest", 1.35f, 16, 1},  [LION_MALE] = {"lionMale", 1.1f, 2, 1}, [LION_FEMALE] = {"lionFemale", 0.95f, 6, 1},
+    [HYENA] = {"hyenaSpotted", 0.85f, 5, 1},      [WARTHOG] = {"warthog", 0.72f, 5, 1},   [OSTRICH] = {"ostrich", 1.35f, 4, 0},
+    [GUINEA_FOWL] = {"guineaFowl", 0.36f, 14, 0}, [IMPALA] = {"impala", 0.92f, 14, 1},    [BUFFALO] = {"buffalo", 1.5f, 14, 1},
 };
 
 enum coat { PLAIN, STRIPES, PATCHES, SPOTS, DOTS, TWO_TONE, STREAKS };
 
 /* Proportions in units of the shoulder height. */
 struct build {
-    float         length;               /* hip to shoulder */
-    float         chest, hip;           /* radii of the trunk */
-    float         hip_height;           /* of the hip joint's back line; 1 = level back */
-    float         hump;                 /* extra height over the shoulder */
-    float         leg, hoof;            /* leg radius at the top and at the foot */
+    float         length;                                       /* hip to shoulder */
+    float         chest, hip;                                   /* radii of the trunk */
+    float         hip_height;                                   /* of the hip joint's back line; 1 = level back */
+    float         hump;                                         /* extra height over the shoulder */
+    float         leg, hoof;                                    /* leg radius at the top and at the foot */
     float         neck_length, neck_angle, neck_base, neck_top; /* angle: radians above forward */
     float         head_length, head_radius, muzzle_radius;
     float         tail_length;
@@ -27,18 +27,222 @@ struct build {
 };
 
 static const struct build builds[SPECIES_COUNT] = {
-    [ELEPHANT]    = {0.85f, 0.30f, 0.28f, 0.95f, 0.05f, 0.105f, 0.085f, 0.18f, 0.35f, 0.20f, 0.17f, 0.22f, 0.17f, 0.10f, 0.40f, PLAIN, {.44f, .42f, .40f}, {.36f, .34f, .33f}},
-    [GIRAFFE]     = {0.46f, 0.17f, 0.14f, 0.84f, 0.00f, 0.045f, 0.025f, 0.78f, 1.05f, 0.11f, 0.05f, 0.20f, 0.055f, 0.035f, 0.28f, PATCHES, {.60f, .38f, .18f}, {.88f, .76f, .55f}},
-    [ZEBRA]       = {0.86f, 0.24f, 0.23f, 0.97f, 0.00f, 0.070f, 0.038f, 0.42f, 0.75f, 0.15f, 0.10f, 0.34f, 0.095f, 0.065f, 0.42f, STRIPES, {.92f, .90f, .86f}, {.07f, .06f, .06f}},
-    [WILDEBEEST]  = {0.82f, 0.26f, 0.19f, 0.84f, 0.07f, 0.055f, 0.032f, 0.32f, 0.25f, 0.16f, 0.12f, 0.40f, 0.095f, 0.080f, 0.50f, STREAKS, {.30f, .27f, .26f}, {.14f, .12f, .12f}},
-    [LION_MALE]   = {1.12f, 0.25f, 0.21f, 0.94f, 0.00f, 0.085f, 0.060f, 0.24f, 0.45f, 0.19f, 0.17f, 0.20f, 0.150f, 0.100f, 0.80f, PLAIN, {.74f, .58f, .34f}, {.28f, .17f, .09f}},
-    [LION_FEMALE] = {1.15f, 0.23f, 0.21f, 0.95f, 0.00f, 0.080f, 0.055f, 0.25f, 0.35f, 0.15f, 0.12f, 0.19f, 0.135f, 0.085f, 0.85f, PLAIN, {.78f, .63f, .41f}, {.60f, .46f, .28f}},
-    [HYENA]       = {0.98f, 0.26f, 0.19f, 0.76f, 0.06f, 0.075f, 0.045f, 0.38f, 0.55f, 0.17f, 0.13f, 0.22f, 0.125f, 0.080f, 0.30f, SPOTS, {.62f, .51f, .36f}, {.20f, .14f, .10f}},
-    [WARTHOG]     = {1.05f, 0.30f, 0.26f, 0.93f, 0.02f, 0.065f, 0.040f, 0.14f, 0.05f, 0.21f, 0.18f, 0.44f, 0.150f, 0.095f, 0.50f, PLAIN, {.42f, .34f, .29f}, {.22f, .16f, .13f}},
-    [OSTRICH]     = {0.42f, 0.27f, 0.22f, 1.00f, 0.00f, 0.060f, 0.022f, 0.72f, 1.25f, 0.055f, 0.030f, 0.11f, 0.042f, 0.020f, 0.15f, PLAIN, {.10f, .09f, .09f}, {.88f, .86f, .82f}},
-    [GUINEA_FOWL] = {0.50f, 0.40f, 0.34f, 1.00f, 0.04f, 0.050f, 0.030f, 0.42f, 1.10f, 0.120f, 0.060f, 0.14f, 0.090f, 0.035f, 0.25f, DOTS, {.20f, .20f, .25f}, {.85f, .85f, .90f}},
-    [IMPALA]      = {0.90f, 0.20f, 0.18f, 0.98f, 0.00f, 0.045f, 0.024f, 0.46f, 0.85f, 0.095f, 0.065f, 0.25f, 0.075f, 0.045f, 0.25f, TWO_TONE, {.67f, .38f, .19f}, {.90f, .84f, .74f}},
-    [BUFFALO]     = {0.98f, 0.32f, 0.27f, 0.93f, 0.05f, 0.080f, 0.055f, 0.24f, 0.15f, 0.21f, 0.18f, 0.32f, 0.130f, 0.115f, 0.40f, PLAIN, {.13f, .11f, .10f}, {.22f, .20f, .18f}},
+    [ELEPHANT]    = {0.85f,
+                     0.30f,
+                     0.28f,
+                     0.95f,
+                     0.05f,
+                     0.105f,
+                     0.085f,
+                     0.18f,
+                     0.35f,
+                     0.20f,
+                     0.17f,
+                     0.22f,
+                     0.17f,
+                     0.10f,
+                     0.40f,
+                     PLAIN,
+                     {.44f, .42f, .40f},
+                     {.36f, .34f, .33f}},
+    [GIRAFFE]     = {0.46f,
+                     0.17f,
+                     0.14f,
+                     0.84f,
+                     0.00f,
+                     0.045f,
+                     0.025f,
+                     0.78f,
+                     1.05f,
+                     0.11f,
+                     0.05f,
+                     0.20f,
+                     0.055f,
+                     0.035f,
+                     0.28f,
+                     PATCHES,
+                     {.60f, .38f, .18f},
+                     {.88f, .76f, .55f}},
+    [ZEBRA]       = {0.86f,
+                     0.24f,
+                     0.23f,
+                     0.97f,
+                     0.00f,
+                     0.070f,
+                     0.038f,
+                     0.42f,
+                     0.75f,
+                     0.15f,
+                     0.10f,
+                     0.34f,
+                     0.095f,
+                     0.065f,
+                     0.42f,
+                     STRIPES,
+                     {.92f, .90f, .86f},
+                     {.07f, .06f, .06f}},
+    [WILDEBEEST]  = {0.82f,
+                     0.26f,
+                     0.19f,
+                     0.84f,
+                     0.07f,
+                     0.055f,
+                     0.032f,
+                     0.32f,
+                     0.25f,
+                     0.16f,
+                     0.12f,
+                     0.40f,
+                     0.095f,
+                     0.080f,
+                     0.50f,
+                     STREAKS,
+                     {.30f, .27f, .26f},
+                     {.14f, .12f, .12f}},
+    [LION_MALE]   = {1.12f,
+                     0.25f,
+                     0.21f,
+                     0.94f,
+                     0.00f,
+                     0.085f,
+                     0.060f,
+                     0.24f,
+                     0.45f,
+                     0.19f,
+                     0.17f,
+                     0.20f,
+                     0.150f,
+                     0.100f,
+                     0.80f,
+                     PLAIN,
+                     {.74f, .58f, .34f},
+                     {.28f, .17f, .09f}},
+    [LION_FEMALE] = {1.15f,
+                     0.23f,
+                     0.21f,
+                     0.95f,
+                     0.00f,
+                     0.080f,
+                     0.055f,
+                     0.25f,
+                     0.35f,
+                     0.15f,
+                     0.12f,
+                     0.19f,
+                     0.135f,
+                     0.085f,
+                     0.85f,
+                     PLAIN,
+                     {.78f, .63f, .41f},
+                     {.60f, .46f, .28f}},
+    [HYENA]       = {0.98f,
+                     0.26f,
+                     0.19f,
+                     0.76f,
+                     0.06f,
+                     0.075f,
+                     0.045f,
+                     0.38f,
+                     0.55f,
+                     0.17f,
+                     0.13f,
+                     0.22f,
+                     0.125f,
+                     0.080f,
+                     0.30f,
+                     SPOTS,
+                     {.62f, .51f, .36f},
+                     {.20f, .14f, .10f}},
+    [WARTHOG]     = {1.05f,
+                     0.30f,
+                     0.26f,
+                     0.93f,
+                     0.02f,
+                     0.065f,
+                     0.040f,
+                     0.14f,
+                     0.05f,
+                     0.21f,
+                     0.18f,
+                     0.44f,
+                     0.150f,
+                     0.095f,
+                     0.50f,
+                     PLAIN,
+                     {.42f, .34f, .29f},
+                     {.22f, .16f, .13f}},
+    [OSTRICH]     = {0.42f,
+                     0.27f,
+                     0.22f,
+                     1.00f,
+                     0.00f,
+                     0.060f,
+                     0.022f,
+                     0.72f,
+                     1.25f,
+                     0.055f,
+                     0.030f,
+                     0.11f,
+                     0.042f,
+                     0.020f,
+                     0.15f,
+                     PLAIN,
+                     {.10f, .09f, .09f},
+                     {.88f, .86f, .82f}},
+    [GUINEA_FOWL] = {0.50f,
+                     0.40f,
+                     0.34f,
+                     1.00f,
+                     0.04f,
+                     0.050f,
+                     0.030f,
+                     0.42f,
+                     1.10f,
+                     0.120f,
+                     0.060f,
+                     0.14f,
+                     0.090f,
+                     0.035f,
+                     0.25f,
+                     DOTS,
+                     {.20f, .20f, .25f},
+                     {.85f, .85f, .90f}},
+    [IMPALA]      = {0.90f,
+                     0.20f,
+                     0.18f,
+                     0.98f,
+                     0.00f,
+                     0.045f,
+                     0.024f,
+                     0.46f,
+                     0.85f,
+                     0.095f,
+                     0.065f,
+                     0.25f,
+                     0.075f,
+                     0.045f,
+                     0.25f,
+                     TWO_TONE,
+                     {.67f, .38f, .19f},
+                     {.90f, .84f, .74f}},
+    [BUFFALO]     = {0.98f,
+                     0.32f,
+                     0.27f,
+                     0.93f,
+                     0.05f,
+                     0.080f,
+                     0.055f,
+                     0.24f,
+                     0.15f,
+                     0.21f,
+                     0.18f,
+                     0.32f,
+                     0.130f,
+                     0.115f,
+                     0.40f,
+                     PLAIN,
+                     {.13f, .11f, .10f},
+                     {.22f, .20f, .18f}},
 };
 
 /* Everything that the drawing of one animal hands around. */
@@ -98,8 +302,9 @@ static struct colour coat_colour(const struct artist *artist, enum part part, co
     float v = (artist->at->y - spot->y) / artist->unit, nearest, border;
     switch (build->coat) {
     case STRIPES: {
-        float across = part == LEG || part == FAR_LEG ? v * 34 : part == TRUNK ? u * 27 + 2.5f * smooth_noise(u * 3, v * 3, seed) + (v - 0.8f) * 5 * u
-                                                                               : spot->along * 26;
+        float across = part == LEG || part == FAR_LEG ? v * 34
+                       : part == TRUNK                ? u * 27 + 2.5f * smooth_noise(u * 3, v * 3, seed) + (v - 0.8f) * 5 * u
+                                                      : spot->along * 26;
         return sinf(across + (float)(seed % 7)) > 0.05f ? build->base : build->second;
     }
     case PATCHES:
@@ -147,15 +352,15 @@ static struct colour paint_part(const void *arg, const struct spot *spot)
 static void bone(const struct artist *artist, enum part part, float ax, float ay, float ra, float bx, float by, float rb)
 {
     struct brush brush = {artist, part, {0, 0, 0}};
-    draw_bone(artist->canvas, screen_x(artist, ax), screen_y(artist, ay), ra * artist->unit, screen_x(artist, bx), screen_y(artist, by), rb * artist->unit,
-              artist->label, paint_part, &brush);
+    draw_bone(artist->canvas, screen_x(artist, ax), screen_y(artist, ay), ra * artist->unit, screen_x(artist, bx), screen_y(artist, by),
+              rb * artist->unit, artist->label, paint_part, &brush);
 }
 
 static void detail(const struct artist *artist, struct colour colour, float ax, float ay, float ra, float bx, float by, float rb)
 {
     struct brush brush = {artist, DETAIL, colour};
-    draw_bone(artist->canvas, screen_x(artist, ax), screen_y(artist, ay), ra * artist->unit, screen_x(artist, bx), screen_y(artist, by), rb * artist->unit,
-              artist->label, paint_part, &brush);
+    draw_bone(artist->canvas, screen_x(artist, ax), screen_y(artist, ay), ra * artist->unit, screen_x(artist, bx), screen_y(artist, by),
+              rb * artist->unit, artist->label, paint_part, &brush);
 }
 
 static void oval(const struct artist *artist, struct colour colour, float cx, float cy, float rx, float ry, float angle)
@@ -175,7 +380,7 @@ static void leg(const struct artist *artist, enum part part, float x, float top,
         return;
     }
     float half = top * 0.52f, knee_x = x + sinf(swing) * half, knee_y = top - cosf(swing) * half;
-    float lower  = swing - bend, reach = knee_y - build->hoof;
+    float lower = swing - bend, reach = knee_y - build->hoof;
     float foot_x = knee_x + tanf(lower) * reach * 0.8f, foot_y = build->hoof + 0.10f * fmaxf(0, bend) * top;
     bone(artist, part, x, top, build->leg, knee_x, knee_y, (build->leg + build->hoof) * 0.5f);
     bone(artist, part, knee_x, knee_y, (build->leg + build->hoof) * 0.5f, foot_x, foot_y, build->hoof);
@@ -191,13 +396,14 @@ static void legs(const struct artist *artist, int near)
     float                front = build->length * 0.5f, hind = -build->length * 0.5f, sway = near ? 0.02f : -0.05f;
     if (bird) {
         float swing = stride * sinf(animal->phase + shift);
-        leg(artist, part, sway, 0.80f - artist->drop, swing, animal->posture == MOVING ? fmaxf(0, -cosf(animal->phase + shift)) * 0.8f : 0.05f);
+        leg(artist, part, sway, 0.80f - artist->drop, swing,
+            animal->posture == MOVING ? fmaxf(0, -cosf(animal->phase + shift)) * 0.8f : 0.05f);
         return;
     }
     for (int i = 0; i < 2; i++) {
         float phase = animal->phase + shift + (i ? 1.9f : 0), swing = stride * sinf(phase);
-        float bend  = animal->posture == MOVING ? fmaxf(0, cosf(phase)) * 0.7f : 0.04f;
-        float top   = i ? (build->hip_height - build->hip * 0.9f) : 1 - build->chest * 1.1f;
+        float bend = animal->posture == MOVING ? fmaxf(0, cosf(phase)) * 0.7f : 0.04f;
+        float top  = i ? (build->hip_height - build->hip * 0.9f) : 1 - build->chest * 1.1f;
         leg(artist, part, (i ? hind : front) + sway, top - artist->drop, swing, bend);
     }
 }
@@ -206,7 +412,8 @@ static void tail(const struct artist *artist)
 {
     const struct build *build = artist->build;
     enum species        s     = artist->animal->species;
-    float               x = -build->length * 0.5f - build->hip * 0.75f, y = build->hip_height - build->hip * 0.45f - artist->drop, length = build->tail_length;
+    float               x = -build->length * 0.5f - build->hip * 0.75f, y = build->hip_height - build->hip * 0.45f - artist->drop,
+          length = build->tail_length;
     if (s == OSTRICH) {
         oval(artist, build->second, x + 0.02f, y - 0.02f, 0.12f, 0.13f, 0.6f);
         return;
@@ -215,17 +422,21 @@ static void tail(const struct artist *artist)
         bone(artist, TRUNK, x + 0.1f, y, 0.16f, x - length * 0.5f, y - length * 0.8f, 0.06f);
         return;
     }
-    float lift = s == WARTHOG && artist->animal->posture == MOVING ? 1.0f : -0.85f;
+    float lift  = s == WARTHOG && artist->animal->posture == MOVING ? 1.0f : -0.85f;
     float tip_x = x - length * (lift > 0 ? 0.05f : 0.25f + 0.1f * sinf(artist->animal->phase)), tip_y = y + length * lift;
-    tip_y       = fmaxf(tip_y, 0.05f);
+    tip_y = fmaxf(tip_y, 0.05f);
     bone(artist, TRUNK, x, y, 0.030f, tip_x, tip_y, 0.018f);
     if (s == LION_MALE || s == LION_FEMALE || s == WILDEBEEST || s == ZEBRA || s == GIRAFFE || s == WARTHOG)
-        detail(artist, (struct colour){.08f, .06f, .05f}, tip_x, tip_y, 0.035f, tip_x - 0.01f, tip_y - (lift > 0 ? -0.06f : s == WILDEBEEST ? 0.16f : 0.08f), 0.030f);
+        detail(artist, (struct colour){.08f, .06f, .05f}, tip_x, tip_y, 0.035f, tip_x - 0.01f,
+               tip_y - (lift > 0          ? -0.06f
+                        : s == WILDEBEEST ? 0.16f
+                                          : 0.08f),
+               0.030f);
 }
 
 struct head_place {
-    float x, y;        /* where the skull sits */
-    float dx, dy;      /* unit vector along the muzzle */
+    float x, y;   /* where the skull sits */
+    float dx, dy; /* unit vector along the muzzle */
 };
 
 static struct head_place neck(const struct artist *artist)
@@ -234,7 +445,7 @@ static struct head_place neck(const struct artist *artist)
     enum posture        pose  = artist->animal->posture;
     float base_x = build->length * 0.5f + build->chest * 0.35f, base_y = 1 - build->chest * 0.55f + build->hump * 0.3f - artist->drop;
     float angle = build->neck_angle + 0.08f * sinf(artist->animal->phase * 0.5f), length = build->neck_length;
-    float look  = -0.45f;
+    float look = -0.45f;
     if (pose == EATING && artist->animal->species == GIRAFFE) {
         angle += 0.10f; /* browses in the crown */
         look = 0.25f;
@@ -243,7 +454,8 @@ static struct head_place neck(const struct artist *artist)
         angle      = -asinf(fminf(1, fmaxf(0.2f, need / fmaxf(length + 0.12f, 0.2f))));
         length     = fmaxf(length, need * 0.92f);
         look       = -1.25f;
-    } else if (artist->animal->species == ELEPHANT || artist->animal->species == WARTHOG || artist->animal->species == BUFFALO || artist->animal->species == WILDEBEEST)
+    } else if (artist->animal->species == ELEPHANT || artist->animal->species == WARTHOG || artist->animal->species == BUFFALO ||
+               artist->animal->species == WILDEBEEST)
         look = -0.85f;
     float x = base_x + cosf(angle) * length, y = base_y + sinf(angle) * length;
     bone(artist, NECK, base_x - 0.08f, base_y - 0.02f, build->neck_base, x, y, build->neck_top);
@@ -261,7 +473,8 @@ static void horns_and_ears(const struct artist *artist, const struct head_place 
     case ELEPHANT:
         oval(artist, scale(build->base, 0.82f), h->x - 0.10f, h->y - 0.05f, 0.15f, 0.24f, 0.2f);
         if (!young)
-            detail(artist, ivory, h->x + h->dx * 0.16f, h->y + h->dy * 0.16f, 0.022f, h->x + h->dx * 0.16f + 0.17f, h->y + h->dy * 0.16f - 0.10f, 0.008f);
+            detail(artist, ivory, h->x + h->dx * 0.16f, h->y + h->dy * 0.16f, 0.022f, h->x + h->dx * 0.16f + 0.17f,
+                   h->y + h->dy * 0.16f - 0.10f, 0.008f);
         return;
     case GIRAFFE:
         detail(artist, build->base, ear_x, ear_y, 0.012f, ear_x, ear_y + 0.06f, 0.014f);
@@ -289,7 +502,8 @@ static void horns_and_ears(const struct artist *artist, const struct head_place 
         }
         break;
     case WARTHOG:
-        detail(artist, ivory, h->x + h->dx * 0.34f, h->y + h->dy * 0.34f, 0.022f, h->x + h->dx * 0.40f + 0.03f, h->y + h->dy * 0.34f + 0.11f, 0.010f);
+        detail(artist, ivory, h->x + h->dx * 0.34f, h->y + h->dy * 0.34f, 0.022f, h->x + h->dx * 0.40f + 0.03f,
+               h->y + h->dy * 0.34f + 0.11f, 0.010f);
         detail(artist, build->second, h->x - 0.02f, h->y + 0.16f, 0.035f, -build->length * 0.1f, 1.0f - artist->drop, 0.025f); /* mane */
         break;
     case LION_MALE:
@@ -329,7 +543,8 @@ static void head(const struct artist *artist, const struct head_place *h)
             detail(artist, dark, tip_x, tip_y, build->muzzle_radius * 0.55f, tip_x, tip_y, build->muzzle_radius * 0.55f);
     }
     if (s == ELEPHANT) { /* the trunk hangs to the ground, curled at the mouth while it eats */
-        float end_x = tip_x + (artist->animal->posture == EATING ? -0.04f : 0.06f), end_y = artist->animal->posture == EATING ? 0.10f : 0.16f;
+        float end_x = tip_x + (artist->animal->posture == EATING ? -0.04f : 0.06f),
+              end_y = artist->animal->posture == EATING ? 0.10f : 0.16f;
         bone(artist, HEAD, tip_x - 0.02f, tip_y + 0.04f, 0.085f, tip_x + 0.06f, tip_y - 0.28f, 0.060f);
         bone(artist, HEAD, tip_x + 0.06f, tip_y - 0.28f, 0.060f, end_x, end_y, 0.036f);
     }
@@ -351,11 +566,14 @@ void draw_animal(struct canvas *canvas, const struct animal *animal, const struc
         detail(&artist, (struct colour){.42f, .16f, .12f}, 0.75f, 0.10f, 0.14f, 1.25f, 0.08f, 0.12f);
     legs(&artist, 0);
     tail(&artist);
-    bone(&artist, TRUNK, hip, build->hip_height - build->hip - artist.drop, build->hip, shoulder, 1 - build->chest - artist.drop, build->chest);
+    bone(&artist, TRUNK, hip, build->hip_height - build->hip - artist.drop, build->hip, shoulder, 1 - build->chest - artist.drop,
+         build->chest);
     if (build->hump > 0)
-        bone(&artist, TRUNK, hip * 0.2f, 0.94f - build->chest - artist.drop, build->chest * 0.9f, shoulder, 1 - build->chest + build->hump - artist.drop, build->chest * 0.85f);
+        bone(&artist, TRUNK, hip * 0.2f, 0.94f - build->chest - artist.drop, build->chest * 0.9f, shoulder,
+             1 - build->chest + build->hump - artist.drop, build->chest * 0.85f);
     if (animal->species == OSTRICH)
-        oval(&artist, (animal->seed & 1) ? build->base : (struct colour){.42f, .36f, .30f}, -0.05f, 0.80f - artist.drop, 0.34f, 0.22f, -0.15f);
+        oval(&artist, (animal->seed & 1) ? build->base : (struct colour){.42f, .36f, .30f}, -0.05f, 0.80f - artist.drop, 0.34f, 0.22f,
+             -0.15f);
     legs(&artist, 1);
     struct head_place place = neck(&artist);
     head(&artist, &place);

@@ -6,14 +6,28 @@
 
 #include "tests/trapcam/canvas.h"
 
-enum species { ELEPHANT, GIRAFFE, ZEBRA, WILDEBEEST, LION_MALE, LION_FEMALE, HYENA, WARTHOG, OSTRICH, GUINEA_FOWL, IMPALA, BUFFALO, SPECIES_COUNT };
+enum species {
+    ELEPHANT,
+    GIRAFFE,
+    ZEBRA,
+    WILDEBEEST,
+    LION_MALE,
+    LION_FEMALE,
+    HYENA,
+    WARTHOG,
+    OSTRICH,
+    GUINEA_FOWL,
+    IMPALA,
+    BUFFALO,
+    SPECIES_COUNT
+};
 
 enum posture { STANDING, RESTING, MOVING, EATING };
 
 struct species_facts {
-    const char *label;       /* as in the training labels */
-    float       height;      /* shoulder (birds: back), metres */
-    int         herd;        /* seen in groups up to so many */
+    const char *label;  /* as in the training labels */
+    float       height; /* shoulder (birds: back), metres */
+    int         herd;   /* seen in groups up to so many */
     int         rests_in_view;
 };
 extern const struct species_facts species_facts[SPECIES_COUNT];

@@ -5,7 +5,7 @@
 
 int canvas_open(struct canvas *canvas, int width, int height)
 {
-    *canvas = (struct canvas){.width = width, .height = height};
+    *canvas       = (struct canvas){.width = width, .height = height};
     size_t pixels = (size_t)width * (size_t)height;
     canvas->pixel = calloc(pixels, sizeof *canvas->pixel);
     canvas->label = calloc(pixels, 1);
@@ -61,14 +61,15 @@ static struct box clip(const struct canvas *canvas, float left, float top, float
                         (int)clamp(ceilf(right) + 1, 0, (float)canvas->width), (int)clamp(ceilf(bottom) + 1, 0, (float)canvas->height)};
 }
 
-void draw_bone(struct canvas *canvas, float ax, float ay, float ra, float bx, float by, float rb, int label, paint_function *paint, const void *arg)
+void draw_bone(struct canvas *canvas, float ax, float ay, float ra, float bx, float by, float rb, int label, paint_function *paint,
+               const void *arg)
 {
     float      most = fmaxf(ra, rb) + 1, dx = bx - ax, dy = by - ay, length2 = dx * dx + dy * dy;
     struct box box = clip(canvas, fminf(ax, bx) - most, fminf(ay, by) - most, fmaxf(ax, bx) + most, fmaxf(ay, by) + most);
     for (int y = box.top; y < box.bottom; y++)
         for (int x = box.left; x < box.right; x++) {
             float px = (float)x + 0.5f - ax, py = (float)y + 0.5f - ay;
-            float along  = length2 > 0 ? clamp((px * dx + py * dy) / length2, 0, 1) : 0;
+            float along = length2 > 0 ? clamp((px * dx + py * dy) / length2, 0, 1) : 0;
             float qx = px - dx * along, qy = py - dy * along;
             float radius = ra + (rb - ra) * along, distance = sqrtf(qx * qx + qy * qy);
             float coverage = clamp(radius - distance + 0.5f, 0, 1);
@@ -80,10 +81,11 @@ void draw_bone(struct canvas *canvas, float ax, float ay, float ra, float bx, fl
         }
 }
 
-void draw_ellipse(struct canvas *canvas, float cx, float cy, float rx, float ry, float angle, int label, paint_function *paint, const void *arg)
+void draw_ellipse(struct canvas *canvas, float cx, float cy, float rx, float ry, float angle, int label, paint_function *paint,
+                  const void *arg)
 {
     float      most = fmaxf(rx, ry) + 1, c = cosf(angle), s = sinf(angle);
-    struct box box  = clip(canvas, cx - most, cy - most, cx + most, cy + most);
+    struct box box = clip(canvas, cx - most, cy - most, cx + most, cy + most);
     if (rx < 0.3f || ry < 0.3f)
         return;
     for (int y = box.top; y < box.bottom; y++)
@@ -126,7 +128,8 @@ float smooth_noise(float x, float y, uint32_t seed)
 
 float fractal_noise(float x, float y, uint32_t seed)
 {
-    return 0.57f * smooth_noise(x, y, seed) + 0.29f * smooth_noise(2.1f * x, 2.1f * y, seed + 1) + 0.14f * smooth_noise(4.3f * x, 4.3f * y, seed + 2);
+    return 0.57f * smooth_noise(x, y, seed) + 0.29f * smooth_noise(2.1f * x, 2.1f * y, seed + 1) +
+           0.14f * smooth_noise(4.3f * x, 4.3f * y, seed + 2);
 }
 
 float next_unit(struct stream *stream)

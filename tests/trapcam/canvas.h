@@ -27,10 +27,12 @@ struct spot {
 typedef struct colour paint_function(const void *arg, const struct spot *spot);
 
 /* A bone: two circles of radius ra and rb and everything between. Covered pixels get `label` (0 leaves labels alone). */
-void draw_bone(struct canvas *canvas, float ax, float ay, float ra, float bx, float by, float rb, int label, paint_function *paint, const void *arg);
+void draw_bone(struct canvas *canvas, float ax, float ay, float ra, float bx, float by, float rb, int label, paint_function *paint,
+               const void *arg);
 
 /* An ellipse with half axes rx, ry, turned by `angle` radians. */
-void draw_ellipse(struct canvas *canvas, float cx, float cy, float rx, float ry, float angle, int label, paint_function *paint, const void *arg);
+void draw_ellipse(struct canvas *canvas, float cx, float cy, float rx, float ry, float angle, int label, paint_function *paint,
+                  const void *arg);
 
 struct colour paint_plain(const void *colour, const struct spot *spot); /* arg: const struct colour * */
 

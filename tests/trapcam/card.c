@@ -11,7 +11,8 @@
 static uint16_t glyph(char c)
 {
     static const char     known[] = "0123456789:-/ MTCF";
-    static const uint16_t dots[]  = {075557, 026227, 071747, 071717, 055711, 074717, 074757, 071111, 075757, 075717, 002020, 000700, 011244, 000000, 057755, 072222, 074447, 074744};
+    static const uint16_t dots[]  = {075557, 026227, 071747, 071717, 055711, 074717, 074757, 071111, 075757,
+                                     075717, 002020, 000700, 011244, 000000, 057755, 072222, 074447, 074744};
     const char           *at      = strchr(known, c);
     return at && *at ? dots[at - known] : 0;
 }
@@ -32,7 +33,8 @@ static void burn_in(struct canvas *canvas, const struct shot *shot)
         for (int y = 0; y < 5 * dot; y++)
             for (int x = 0; x < 3 * dot && pen + x < canvas->width; x++)
                 if (glyph(*c) >> (14 - (y / dot * 3 + x / dot)) & 1)
-                    canvas->pixel[(size_t)(canvas->height - bar + dot + y) * (size_t)canvas->width + (size_t)(pen + x)] = (struct colour){0.95f, 0.95f, 0.95f};
+                    canvas->pixel[(size_t)(canvas->height - bar + dot + y) * (size_t)canvas->width + (size_t)(pen + x)] =
+                        (struct colour){0.95f, 0.95f, 0.95f};
 }
 
 struct bytes {
@@ -66,7 +68,8 @@ static void maker_note(struct bytes *out, const struct shot *shot)
     put16(out, (unsigned)shot->n);
     put16(out, shot->event >> 16);
     put16(out, shot->event & 0xFFFF);
-    const unsigned time[] = {(unsigned)(rest % 60), (unsigned)(rest / 60 % 60), (unsigned)(rest / 3600), month, day, (unsigned)year, (unsigned)((days + 4) % 7)};
+    const unsigned time[] = {(unsigned)(rest % 60), (unsigned)(rest / 60 % 60), (unsigned)(rest / 3600), month, day,
+                             (unsigned)year,        (unsigned)((days + 4) % 7)};
     for (size_t i = 0; i < 7; i++)
         put16(out, time[i]);
     put16(out, (unsigned)(days % 8));
@@ -92,7 +95,16 @@ static void entry(struct bytes *out, unsigned tag, unsigned type, uint32_t count
 
 static void exif(struct bytes *out, const struct shot *shot)
 {
-    enum { ASCII = 2, SHORT = 3, LONG = 4, UNDEFINED = 7, IFD0 = 8, STRINGS = IFD0 + 2 + 4 * 12 + 4, EXIF_IFD = STRINGS + 8 + 12 + 20, HEAP = EXIF_IFD + 2 + 3 * 12 + 4 };
+    enum {
+        ASCII     = 2,
+        SHORT     = 3,
+        LONG      = 4,
+        UNDEFINED = 7,
+        IFD0      = 8,
+        STRINGS   = IFD0 + 2 + 4 * 12 + 4,
+        EXIF_IFD  = STRINGS + 8 + 12 + 20,
+        HEAP      = EXIF_IFD + 2 + 3 * 12 + 4
+    };
     static struct bytes note;
     char                date[NJ_TIME_TEXT];
     note.size = 0;

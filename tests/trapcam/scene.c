@@ -58,10 +58,10 @@ void event_make(struct event *event, uint32_t site_seed, uint32_t seed, int hour
         enum posture                posture = (enum posture)next_below(&s, 4);
         if (posture == RESTING && !facts->rests_in_view)
             posture = EATING;
-        count            = count > facts->herd ? 1 + next_below(&s, facts->herd) : count;
-        int   facing     = next_unit(&s) < 0.5f ? 1 : -1, with_young = count > 1 && next_unit(&s) < 0.22f;
-        float low        = fmaxf(2.6f, facts->height * 2.4f), high = fmaxf(7.0f, facts->height * 8.5f);
-        float distance   = low + (high - low) * next_unit(&s) * (0.4f + 0.6f * next_unit(&s));
+        count        = count > facts->herd ? 1 + next_below(&s, facts->herd) : count;
+        int   facing = next_unit(&s) < 0.5f ? 1 : -1, with_young = count > 1 && next_unit(&s) < 0.22f;
+        float low = fmaxf(2.6f, facts->height * 2.4f), high = fmaxf(7.0f, facts->height * 8.5f);
+        float distance = low + (high - low) * next_unit(&s) * (0.4f + 0.6f * next_unit(&s));
         if (event->infrared)
             distance = fminf(distance, fmaxf(low, 14));
         if (count > 3)
@@ -73,12 +73,14 @@ void event_make(struct event *event, uint32_t site_seed, uint32_t seed, int hour
             animal->species       = species;
             animal->posture       = next_unit(&s) < 0.82f || (posture != RESTING && !facts->rests_in_view) ? posture : STANDING;
             animal->distance      = distance * row;
-            animal->x             = count > 1 ? ((float)i + 0.5f + 0.3f * next_normal(&s) * 0.3f) / (float)count * 1.7f * half_view * animal->distance - 0.85f * half_view * animal->distance : middle;
-            animal->facing        = next_unit(&s) < 0.8f ? facing : -facing;
-            animal->turn          = next_unit(&s) < 0.7f ? next_between(&s, 0.82f, 1) : next_between(&s, 0.5f, 0.82f);
-            animal->size          = next_between(&s, 0.93f, 1.07f);
-            animal->phase         = next_between(&s, 0, 6.28f);
-            animal->seed          = hash(seed, (uint32_t)event->animal_count, site_seed);
+            animal->x = count > 1 ? ((float)i + 0.5f + 0.3f * next_normal(&s) * 0.3f) / (float)count * 1.7f * half_view * animal->distance -
+                                        0.85f * half_view * animal->distance
+                                  : middle;
+            animal->facing = next_unit(&s) < 0.8f ? facing : -facing;
+            animal->turn   = next_unit(&s) < 0.7f ? next_between(&s, 0.82f, 1) : next_between(&s, 0.5f, 0.82f);
+            animal->size   = next_between(&s, 0.93f, 1.07f);
+            animal->phase  = next_between(&s, 0, 6.28f);
+            animal->seed   = hash(seed, (uint32_t)event->animal_count, site_seed);
             if (with_young && i == count - 1) {
                 animal->size *= 0.55f;
                 event->young++;
@@ -131,17 +133,19 @@ static void draw_ground(const struct site *site, const struct weather *weather, 
         for (int x = 0; x < canvas->width; x++) {
             struct colour colour;
             float         across = ((float)x - width / 2) / focal, light = weather->light, down = (float)y - horizon;
-            float         ridge  = 0.05f * height * (0.6f + fractal_noise((float)x / width * 5, 1, site->seed + 5));
+            float         ridge = 0.05f * height * (0.6f + fractal_noise((float)x / width * 5, 1, site->seed + 5));
             if (down < 0) {
                 int hill = -down < ridge;
                 colour   = hill ? mix(site->ground, site->sky, 0.45f)
-                                : scale(site->sky, 1.0f + 0.12f * fractal_noise((float)x / width * 4 + weather->cloud_phase, (float)y / height * 6, site->seed + 7));
+                                : scale(site->sky, 1.0f + 0.12f * fractal_noise((float)x / width * 4 + weather->cloud_phase,
+                                                                                (float)y / height * 6, site->seed + 7));
                 light *= weather->infrared ? 0.05f : 1;
             } else {
                 float depth = site->camera_height * focal / (down + 1), side = across * depth;
-                float speckle = fractal_noise(side * 2.2f, depth * 2.2f, site->seed) * 0.6f + 0.4f * smooth_noise((float)x * 0.4f, (float)y * 0.4f, site->seed + 3);
-                colour        = mix(site->ground, site->grass, 0.5f + 0.5f * fractal_noise(side * 0.35f, depth * 0.35f, site->seed + 11));
-                colour        = scale(colour, 1 + 0.22f * speckle / (1 + depth * 0.05f));
+                float speckle = fractal_noise(side * 2.2f, depth * 2.2f, site->seed) * 0.6f +
+                                0.4f * smooth_noise((float)x * 0.4f, (float)y * 0.4f, site->seed + 3);
+                colour = mix(site->ground, site->grass, 0.5f + 0.5f * fractal_noise(side * 0.35f, depth * 0.35f, site->seed + 11));
+                colour = scale(colour, 1 + 0.22f * speckle / (1 + depth * 0.05f));
                 if (weather->infrared)
                     light *= flash(depth, 2 * across);
                 else
@@ -186,20 +190,23 @@ static void draw_tree(const struct site *site, const struct weather *weather, st
     float            distance = next_between(s, 9, 45), x = next_between(s, -0.62f, 0.62f) * distance, height = next_between(s, 2.5f, 6);
     int              bush = next_unit(s) < 0.45f;
     ground_point(site, canvas, x, distance, &at);
-    struct plant leaf  = {mix((struct colour){.26f, .32f, .13f}, (struct colour){.44f, .42f, .24f}, next_unit(s)), hash(site->seed, s->count, 5), weather->infrared, light_at(weather, x, distance)};
+    struct plant leaf  = {mix((struct colour){.26f, .32f, .13f}, (struct colour){.44f, .42f, .24f}, next_unit(s)),
+                          hash(site->seed, s->count, 5), weather->infrared, light_at(weather, x, distance)};
     struct plant trunk = {{.34f, .27f, .20f}, leaf.seed + 1, weather->infrared, leaf.light};
     float        sway  = sinf(weather->time * 2 + distance) * 0.03f;
     if (bush) {
         for (int i = 0; i < 5; i++)
-            draw_ellipse(canvas, at.x + next_between(s, -0.8f, 0.8f) * at.pixels_per_metre, at.y - next_between(s, 0.2f, 0.9f) * at.pixels_per_metre,
-                         0.55f * at.pixels_per_metre, 0.45f * at.pixels_per_metre, 0, 0, paint_leaves, &leaf);
+            draw_ellipse(canvas, at.x + next_between(s, -0.8f, 0.8f) * at.pixels_per_metre,
+                         at.y - next_between(s, 0.2f, 0.9f) * at.pixels_per_metre, 0.55f * at.pixels_per_metre, 0.45f * at.pixels_per_metre,
+                         0, 0, paint_leaves, &leaf);
         return;
     }
-    draw_bone(canvas, at.x, at.y, 0.12f * at.pixels_per_metre, at.x + sway * at.pixels_per_metre, at.y - height * 0.8f * at.pixels_per_metre,
-              0.07f * at.pixels_per_metre, 0, paint_leaves, &trunk);
+    draw_bone(canvas, at.x, at.y, 0.12f * at.pixels_per_metre, at.x + sway * at.pixels_per_metre,
+              at.y - height * 0.8f * at.pixels_per_metre, 0.07f * at.pixels_per_metre, 0, paint_leaves, &trunk);
     for (int i = 0; i < 6; i++) /* the flat crown of an acacia */
-        draw_ellipse(canvas, at.x + (next_between(s, -1.3f, 1.3f) + sway) * at.pixels_per_metre, at.y - height * next_between(s, 0.82f, 1.0f) * at.pixels_per_metre,
-                     next_between(s, 0.7f, 1.2f) * at.pixels_per_metre, next_between(s, 0.22f, 0.4f) * at.pixels_per_metre, 0, 0, paint_leaves, &leaf);
+        draw_ellipse(canvas, at.x + (next_between(s, -1.3f, 1.3f) + sway) * at.pixels_per_metre,
+                     at.y - height * next_between(s, 0.82f, 1.0f) * at.pixels_per_metre, next_between(s, 0.7f, 1.2f) * at.pixels_per_metre,
+                     next_between(s, 0.22f, 0.4f) * at.pixels_per_metre, 0, 0, paint_leaves, &leaf);
 }
 
 static void draw_rock(const struct site *site, const struct weather *weather, struct canvas *canvas, struct stream *s)
@@ -208,20 +215,23 @@ static void draw_rock(const struct site *site, const struct weather *weather, st
     float            distance = next_between(s, 4, 25), x = next_between(s, -0.55f, 0.55f) * distance, size = next_between(s, 0.15f, 0.6f);
     ground_point(site, canvas, x, distance, &at);
     struct plant rock = {{.48f, .45f, .42f}, hash(site->seed, s->count, 6), weather->infrared, light_at(weather, x, distance)};
-    draw_ellipse(canvas, at.x, at.y - size * 0.3f * at.pixels_per_metre, size * at.pixels_per_metre, size * 0.55f * at.pixels_per_metre, 0, 0, paint_leaves, &rock);
+    draw_ellipse(canvas, at.x, at.y - size * 0.3f * at.pixels_per_metre, size * at.pixels_per_metre, size * 0.55f * at.pixels_per_metre, 0,
+                 0, paint_leaves, &rock);
 }
 
 /* Grass nearer than `near` and farther than `far` metres; it moves with the wind, and what is near the camera hides what is behind it. */
-static void draw_grass(const struct site *site, const struct event *event, const struct weather *weather, struct canvas *canvas, float near, float far, int blades)
+static void draw_grass(const struct site *site, const struct event *event, const struct weather *weather, struct canvas *canvas, float near,
+                       float far, int blades)
 {
     struct stream s = {hash(site->seed, (uint32_t)(near * 10), 21), 0};
     for (int i = 0; i < blades; i++) {
         struct placement at;
         float            distance = near + (far - near) * next_unit(&s), x = next_between(&s, -0.6f, 0.6f) * distance;
-        float            height   = next_between(&s, 0.10f, 0.34f), lean = next_between(&s, -0.12f, 0.12f);
+        float            height = next_between(&s, 0.10f, 0.34f), lean = next_between(&s, -0.12f, 0.12f);
         ground_point(site, canvas, x, distance, &at);
         lean += event->wind * 0.22f * sinf(weather->time * 4.1f + x * 1.7f + distance + (float)(event->seed % 97));
-        struct plant blade = {mix(site->grass, (struct colour){.80f, .74f, .52f}, next_unit(&s) * 0.5f), s.seed, weather->infrared, light_at(weather, x, distance)};
+        struct plant blade = {mix(site->grass, (struct colour){.80f, .74f, .52f}, next_unit(&s) * 0.5f), s.seed, weather->infrared,
+                              light_at(weather, x, distance)};
         float        top   = at.y - height * at.pixels_per_metre;
         for (int k = -1; k <= 1; k++)
             draw_bone(canvas, at.x + (float)k * 0.03f * at.pixels_per_metre, at.y, 0.010f * at.pixels_per_metre + 0.3f,
@@ -240,8 +250,8 @@ static void develop(const struct site *site, const struct event *event, int fram
     for (int y = 0; y < canvas->height; y++)
         for (int x = 0; x < canvas->width; x++) {
             struct colour *pixel = &canvas->pixel[(size_t)y * (size_t)canvas->width + (size_t)x];
-            float          dx = ((float)x - width / 2) / width, dy = ((float)y - height / 2) / width, ex = (float)x - dirt_x, ey = (float)y - dirt_y;
-            float          factor = 1 - 0.55f * (dx * dx + dy * dy);
+            float dx = ((float)x - width / 2) / width, dy = ((float)y - height / 2) / width, ex = (float)x - dirt_x, ey = (float)y - dirt_y;
+            float factor = 1 - 0.55f * (dx * dx + dy * dy);
             factor *= 1 - dirty * expf(-(ex * ex + ey * ey) / (dirt_r * dirt_r));
             uint32_t bits = hash((uint32_t)x, (uint32_t)y, grain);
             float    n    = noise * ((float)(bits & 0xFF) + (float)(bits >> 8 & 0xFF) - 255) / 104;
@@ -259,7 +269,8 @@ void event_draw(const struct event *event, int frame, struct canvas *canvas)
     float          hour    = (float)event->hour + (float)event->minute / 60;
     struct weather weather = {.infrared = event->infrared, .time = (float)frame * event->frame_gap};
     weather.cloud_phase    = unit(event->seed, 5, 5) * 20 + weather.time * 0.08f;
-    weather.light          = event->infrared ? 0.85f + 0.2f * unit(event->seed, 6, 6) : daylight(hour) * (0.82f + 0.3f * unit(event->seed, (uint32_t)(frame / 2), 7));
+    weather.light          = event->infrared ? 0.85f + 0.2f * unit(event->seed, 6, 6)
+                                             : daylight(hour) * (0.82f + 0.3f * unit(event->seed, (uint32_t)(frame / 2), 7));
     draw_ground(&site, &weather, canvas);
     int trees = 2 + next_below(&s, 5), rocks = next_below(&s, 4);
     for (int i = 0; i < trees; i++)
@@ -270,12 +281,12 @@ void event_draw(const struct event *event, int frame, struct canvas *canvas)
     for (int i = 0; i < event->animal_count; i++) {
         struct animal    animal = event->animals[i];
         struct placement at;
-        float            speed = animal.posture == MOVING ? 0.9f * species_facts[animal.species].height : animal.posture == EATING ? 0.05f : 0;
+        float speed = animal.posture == MOVING ? 0.9f * species_facts[animal.species].height : animal.posture == EATING ? 0.05f : 0;
         animal.x += (float)animal.facing * animal.turn * speed * weather.time * 0.6f;
         animal.phase += animal.posture == MOVING ? weather.time * 3.3f : weather.time * 0.25f;
         ground_point(&site, canvas, animal.x, animal.distance, &at);
-        at.light    = light_at(&weather, animal.x, animal.distance) * (event->infrared ? 1.15f : 1);
-        at.infrared = event->infrared;
+        at.light            = light_at(&weather, animal.x, animal.distance) * (event->infrared ? 1.15f : 1);
+        at.infrared         = event->infrared;
         struct plant shadow = {{.10f, .09f, .07f}, 1, event->infrared, weather.light};
         float        wide   = species_facts[animal.species].height * 0.55f * animal.size * at.pixels_per_metre;
         if (!event->infrared)

@@ -19,7 +19,7 @@ struct event {
     int           animal_count;         /* 0: blank */
     struct animal animals[MAX_ANIMALS]; /* as in the first frame; farthest first */
     int           interacting;
-    int           young;                /* how many of them */
+    int           young; /* how many of them */
 };
 
 /* What a plausible event of this site looks like. `hour` -1: any hour. */

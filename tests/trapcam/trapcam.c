@@ -28,7 +28,7 @@ struct options {
 
 #define SEEN_SHARE 0.0012 /* of the picture: less of an animal than this is nobody's claim */
 #define CELL_SHARE 0.18   /* of a soft token's 48 x 48 pixels */
-#define FIRST_DAY 16556   /* 2015-05-01 */
+#define FIRST_DAY  16556  /* 2015-05-01 */
 
 struct seen {
     double largest[SPECIES_COUNT]; /* share of the picture, in the frame where it is largest */
@@ -68,19 +68,23 @@ static void add_detection(struct nj_text *out, const struct event *event, enum s
     }
     if (count == 0) /* all of them at the edge, and yet seen */
         count = 1;
-    nj_text_addf(out, "{\"species\":\"%s\",\"count\":%d,\"bin\":\"%s\",\"behaviors\":{\"standing\":%s,\"resting\":%s,\"moving\":%s,\"eating\":%s,\"interacting\":%s},\"young\":%s}",
+    nj_text_addf(out,
+                 "{\"species\":\"%s\",\"count\":%d,\"bin\":\"%s\",\"behaviors\":{\"standing\":%s,\"resting\":%s,\"moving\":%s,\"eating\":%"
+                 "s,\"interacting\":%s},\"young\":%s}",
                  species_facts[species].label, count, bin_of(count, bin), 2 * pose[STANDING] >= count && pose[STANDING] ? "true" : "false",
-                 2 * pose[RESTING] >= count && pose[RESTING] ? "true" : "false", 2 * pose[MOVING] >= count && pose[MOVING] ? "true" : "false",
-                 2 * pose[EATING] >= count && pose[EATING] ? "true" : "false", event->interacting ? "true" : "false", young ? "true" : "false");
+                 2 * pose[RESTING] >= count && pose[RESTING] ? "true" : "false",
+                 2 * pose[MOVING] >= count && pose[MOVING] ? "true" : "false", 2 * pose[EATING] >= count && pose[EATING] ? "true" : "false",
+                 event->interacting ? "true" : "false", young ? "true" : "false");
 }
 
-static void add_truth(struct nj_text *out, const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, const struct seen *seen)
+static void add_truth(struct nj_text *out, const struct options *options, const struct event *event, uint32_t number, int64_t taken_at,
+                      const struct seen *seen)
 {
     char time[NJ_TIME_TEXT];
     int  detections = 0;
     nj_time_local(taken_at, time);
-    nj_text_addf(out, "{\"event\":%u,\"site_id\":\"%s\",\"local_datetime\":\"%s\",\"frame_count\":%d,\"night\":%s,\"detections\":[", number, options->site, time,
-                 event->frames, event->infrared ? "true" : "false");
+    nj_text_addf(out, "{\"event\":%u,\"site_id\":\"%s\",\"local_datetime\":\"%s\",\"frame_count\":%d,\"night\":%s,\"detections\":[", number,
+                 options->site, time, event->frames, event->infrared ? "true" : "false");
     for (int s = 0; s < SPECIES_COUNT; s++)
         if (seen->largest[s] >= SEEN_SHARE) {
             nj_text_add(out, detections++ ? "," : "");
@@ -111,7 +115,8 @@ struct frame {
     uint8_t  cells[1120];
 };
 
-static int draw_frames(const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, struct frame *frames, struct seen *seen)
+static int draw_frames(const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, struct frame *frames,
+                       struct seen *seen)
 {
     struct canvas canvas;
     uint32_t      columns = 0, rows = 0;
@@ -124,8 +129,14 @@ static int draw_frames(const struct options *options, const struct event *event,
     }
     int ok = 1;
     for (int f = 0; f < event->frames && ok; f++) {
-        struct shot shot = {.taken_at = taken_at + (int64_t)((float)f * event->frame_gap), .k = f + 1, .n = event->frames, .event = number + 1,
-                            .celsius = event->infrared ? 14 : 27, .infrared = event->infrared, .serial = "H500TRAPCAM001", .label = options->site};
+        struct shot shot = {.taken_at = taken_at + (int64_t)((float)f * event->frame_gap),
+                            .k        = f + 1,
+                            .n        = event->frames,
+                            .event    = number + 1,
+                            .celsius  = event->infrared ? 14 : 27,
+                            .infrared = event->infrared,
+                            .serial   = "H500TRAPCAM001",
+                            .label    = options->site};
         event_draw(event, f, &canvas);
         ok = card_encode(&canvas, &shot, 62 + (int)(unit(event->seed, 8, 8) * 28), &frames[f].jpeg, &frames[f].jpeg_size);
         look(seen, &canvas);
@@ -135,7 +146,8 @@ static int draw_frames(const struct options *options, const struct event *event,
     return ok;
 }
 
-static nj_status put_stream(const struct options *options, const struct event *event, const struct frame *frames, const struct nj_text *truth, struct nj_error *error)
+static nj_status put_stream(const struct options *options, const struct event *event, const struct frame *frames,
+                            const struct nj_text *truth, struct nj_error *error)
 {
     printf("%s}\n", truth->data);
     for (int f = 0; f < event->frames; f++) {
@@ -158,8 +170,8 @@ static nj_status put_stream(const struct options *options, const struct event *e
     return NJ_OK;
 }
 
-static nj_status put_card(const struct options *options, const struct event *event, const struct frame *frames, struct nj_text *truth, uint32_t *number, FILE *out,
-                          struct nj_error *error)
+static nj_status put_card(const struct options *options, const struct event *event, const struct frame *frames, struct nj_text *truth,
+                          uint32_t *number, FILE *out, struct nj_error *error)
 {
     nj_text_add(truth, ",\"files\":[");
     for (int f = 0; f < event->frames; f++, ++*number) {
@@ -201,7 +213,8 @@ static nj_status run(const struct options *options, struct nj_error *error)
         /* A card tells the story of one day and night in order; a stream is a shuffled year. */
         int hour = options->stream ? -1 : (int)(6 + (int64_t)i * 24 / options->events) % 24;
         event_make(&event, site, hash(options->seed, number, 102), hour);
-        int64_t day      = options->stream ? FIRST_DAY + (int64_t)(hash(number, 1, 1) % 365) : FIRST_DAY + (6 + (int64_t)i * 24 / options->events) / 24;
+        int64_t day =
+            options->stream ? FIRST_DAY + (int64_t)(hash(number, 1, 1) % 365) : FIRST_DAY + (6 + (int64_t)i * 24 / options->events) / 24;
         int64_t taken_at = day * 86400 + event.hour * 3600 + event.minute * 60 + event.second;
         if (!options->stream && taken_at <= previous + 20)
             taken_at = previous + 20;
@@ -211,7 +224,8 @@ static nj_status run(const struct options *options, struct nj_error *error)
         if (status == NJ_OK)
             add_truth(&truth, options, &event, number, taken_at, &seen);
         if (status == NJ_OK)
-            status = options->stream ? put_stream(options, &event, frames, &truth, error) : put_card(options, &event, frames, &truth, &pictures, truth_file, error);
+            status = options->stream ? put_stream(options, &event, frames, &truth, error)
+                                     : put_card(options, &event, frames, &truth, &pictures, truth_file, error);
         nj_text_free(&truth);
         for (int f = 0; f < 3; f++)
             free(frames[f].jpeg);
@@ -223,7 +237,9 @@ static nj_status run(const struct options *options, struct nj_error *error)
 
 static int usage(void)
 {
-    fputs("usage: trapcam card DIR | trapcam stream  [--seed N] [--events N] [--size WxH] [--site NAME] [--sites N] [--first N] [--soft N]\n", stderr);
+    fputs(
+        "usage: trapcam card DIR | trapcam stream  [--seed N] [--events N] [--size WxH] [--site NAME] [--sites N] [--first N] [--soft N]\n",
+        stderr);
     return 2;
 }
 
@@ -258,7 +274,8 @@ int main(int argc, char **argv)
         else if (strcmp(name, "--size") || sscanf(value, "%dx%d", &options.width, &options.height) != 2)
             return usage();
     }
-    if (at != argc || options.events < 0 || options.sites < 1 || options.width < 64 || options.height < 64 || options.width > 8192 || options.height > 8192)
+    if (at != argc || options.events < 0 || options.sites < 1 || options.width < 64 || options.height < 64 || options.width > 8192 ||
+        options.height > 8192)
         return usage();
     if (run(&options, &error) == NJ_OK)
         return 0;

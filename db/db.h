@@ -51,9 +51,10 @@ enum nj_db_mode {
 };
 
 struct nj_db_options {
-    enum nj_db_mode        mode;
-    const char            *station;     /* station.name, for events.station; NULL outside a station */
-    const char            *site;        /* station.site */
+    enum nj_db_mode mode;
+    const char     *station;            /* station.name, for events.station; NULL outside a station */
+    const char     *site;               /* station.site */
+    double          timezone_offset;    /* hours that the cameras' clocks are ahead of UTC; tells to which night a measurement belongs */
     const struct nj_clock *clock;       /* NULL: nj_clock_system() */
     int64_t                min_free_mb; /* writers refuse to begin new work below this; 0 = do not look */
 };

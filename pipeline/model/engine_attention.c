@@ -45,7 +45,7 @@ static void attend_row(void *arg, size_t index, unsigned thread)
     const struct nj_text_config *config   = &engine->weights->config.text;
     const struct nj_row         *row      = &engine->pass.rows[index];
     const struct nj_segment     *segment  = &engine->pass.segments[row->segment];
-    const struct nj_kv          *kv       = &segment->sequence->kv[config->kv_source[job->layer]];
+    const struct nj_cache       *kv       = &segment->sequence->kv[config->kv_source[job->layer]];
     uint32_t                     head_dim = kv->head_dim;
     float                       *scores   = engine->scratch.thread_scores + thread * engine->scratch.positions;
     uint32_t                    *slots    = engine->scratch.thread_slots + thread * engine->scratch.positions;
@@ -65,11 +65,8 @@ static void attend_row(void *arg, size_t index, unsigned thread)
         nj_softmax(scores, count);
         for (uint32_t d = 0; d < head_dim; d++)
             out[d] = 0;
-        for (size_t i = 0; i < count; i++) {
-            const float *value = kv->values + stream + (size_t)slots[i] * head_dim;
-            for (uint32_t d = 0; d < head_dim; d++)
-                out[d] += scores[i] * value[d];
-        }
+        for (size_t i = 0; i < count; i++)
+            nj_add_scaled(out, kv->values + stream + (size_t)slots[i] * head_dim, scores[i], head_dim);
     }
 }
 

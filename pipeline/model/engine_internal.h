@@ -19,7 +19,7 @@
 
 /* One layer's keys and values: [kv_heads][slots][head_dim] each. Position p lives in slot p % slots. A sliding layer holds window + pass_rows
  * slots, so that one pass never overwrites what the positions before it see, and a pass that fails leaves the sequence as it was. */
-struct nj_kv {
+struct nj_cache {
     float   *keys, *values;
     uint32_t slots, head_dim;
 };
@@ -29,7 +29,7 @@ struct nj_sequence {
     uint32_t          length, capacity;
     uint32_t          length_before; /* during a step: what to return to when it fails */
     bool              in_step;
-    struct nj_kv      kv[NJ_MAX_LAYERS]; /* absent (slots == 0) in layers that share another's */
+    struct nj_cache   kv[NJ_MAX_LAYERS]; /* absent (slots == 0) in layers that share another's */
     float            *arena;             /* all of them: sliding layers first, then full ones */
     size_t            arena_floats, sliding_floats;
     float            *backup; /* [sliding_floats] as they were before a step of several passes; made when first needed */
@@ -115,7 +115,8 @@ void nj_linear_rows(struct nj_engine *engine, const struct nj_matrix *matrix, co
 void nj_linear_needs(const struct nj_matrix *matrix, uint32_t *rank, uint32_t *cols);
 
 /* engine_ops.c */
-float nj_dot(const float *a, const float *b, size_t count); /* 32 partial sums: the order does not depend on who calls */
+float nj_dot(const float *a, const float *b, size_t count);                                    /* always sums in the same order */
+void  nj_add_scaled(float *restrict out, const float *restrict x, float factor, size_t count); /* out += factor * x */
 float nj_gelu(float value);
 /* out may be x. weight NULL: none. */
 void nj_rms_norm(const float *x, const float *weight, uint32_t count, float epsilon, float *out);

@@ -2,21 +2,50 @@
 
 #include <math.h>
 
-#define LANES 32
+/* Four sums side by side: the compilers keep them in one register. */
+struct lanes {
+    float at[4];
+};
+
+static inline struct lanes multiply_add(struct lanes sum, const float *a, const float *b)
+{
+    for (int i = 0; i < 4; i++)
+        sum.at[i] += a[i] * b[i];
+    return sum;
+}
+
+static inline struct lanes add(struct lanes a, struct lanes b)
+{
+    for (int i = 0; i < 4; i++)
+        a.at[i] += b.at[i];
+    return a;
+}
 
 float nj_dot(const float *a, const float *b, size_t count)
 {
-    float  sum[LANES] = {0};
-    size_t i          = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            sum[lane] += a[i + lane] * b[i + lane];
+    struct lanes s0 = {{0}}, s1 = s0, s2 = s0, s3 = s0;
+    size_t       i = 0;
+    for (; i + 16 <= count; i += 16) {
+        s0 = multiply_add(s0, a + i, b + i);
+        s1 = multiply_add(s1, a + i + 4, b + i + 4);
+        s2 = multiply_add(s2, a + i + 8, b + i + 8);
+        s3 = multiply_add(s3, a + i + 12, b + i + 12);
+    }
+    s0        = add(add(s0, s1), add(s2, s3));
+    float sum = s0.at[0] + s0.at[1] + (s0.at[2] + s0.at[3]);
     for (; i < count; i++)
-        sum[i % LANES] += a[i] * b[i];
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int lane = 0; lane < half; lane++)
-            sum[lane] += sum[lane + half];
-    return sum[0];
+        sum += a[i] * b[i];
+    return sum;
+}
+
+void nj_add_scaled(float *restrict out, const float *restrict x, float factor, size_t count)
+{
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        for (int j = 0; j < 16; j++)
+            out[i + j] += factor * x[i + j];
+    for (; i < count; i++)
+        out[i] += factor * x[i];
 }
 
 /* 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))); the erf form is another function, and visible in the logits. */

@@ -31,7 +31,7 @@ static size_t kv_floats(const struct nj_sequence *sequence, uint32_t layer, uint
 static void layer_shape(struct nj_sequence *sequence, uint32_t layer)
 {
     const struct nj_text_config *config = &sequence->engine->weights->config.text;
-    struct nj_kv                *kv     = &sequence->kv[layer];
+    struct nj_cache             *kv     = &sequence->kv[layer];
     uint64_t                     slots  = (uint64_t)config->sliding_window + sequence->engine->pass_rows;
     kv->head_dim                        = config->full_attention[layer] ? config->global_head_dim : config->head_dim;
     kv->slots = config->full_attention[layer] || slots > sequence->capacity ? sequence->capacity : (uint32_t)slots;
@@ -44,7 +44,7 @@ static bool lay_out(struct nj_sequence *sequence)
     size_t                       used   = 0;
     for (int full = 0; full <= 1; full++) {
         for (uint32_t layer = 0; layer < sequence->engine->first_shared; layer++) {
-            struct nj_kv *kv = &sequence->kv[layer];
+            struct nj_cache *kv = &sequence->kv[layer];
             if (config->full_attention[layer] != (full == 1))
                 continue;
             size_t floats = kv_floats(sequence, layer, kv->slots);
@@ -153,10 +153,10 @@ typedef void move_run(void *arg, float *cache, size_t floats);
 
 static void each_kept_run(const struct nj_sequence *sequence, uint32_t layer, move_run *move, void *arg)
 {
-    const struct nj_kv *kv    = &sequence->kv[layer];
-    uint32_t            kept  = kept_positions(sequence, layer);
-    uint32_t            first = kept ? (sequence->length - kept) % kv->slots : 0;
-    uint32_t            until = kv->slots - first < kept ? kv->slots - first : kept;
+    const struct nj_cache *kv    = &sequence->kv[layer];
+    uint32_t               kept  = kept_positions(sequence, layer);
+    uint32_t               first = kept ? (sequence->length - kept) % kv->slots : 0;
+    uint32_t               until = kv->slots - first < kept ? kv->slots - first : kept;
     for (uint32_t head = 0; head < 2 * sequence->engine->weights->config.text.kv_heads; head++) {
         float *stream = kv->keys + (size_t)head * kv->slots * kv->head_dim; /* values lie behind the keys */
         move(arg, stream + (size_t)first * kv->head_dim, (size_t)until * kv->head_dim);

@@ -120,7 +120,7 @@ static void heads_row(void *arg, size_t index, unsigned thread)
     struct nj_engine            *engine  = job->engine;
     const struct nj_text_config *config  = &engine->weights->config.text;
     const struct nj_row         *row     = &engine->pass.rows[index];
-    struct nj_kv                *kv      = &engine->pass.segments[row->segment].sequence->kv[config->kv_source[job->layer]];
+    struct nj_cache             *kv      = &engine->pass.segments[row->segment].sequence->kv[config->kv_source[job->layer]];
     uint32_t                     size    = kv->head_dim;
     float                       *queries = engine->scratch.q + index * config->heads * size;
     rotate_heads(job, index, job->weights->q_norm, queries, config->heads, size);

@@ -164,8 +164,7 @@ static void attend_row(void *arg, size_t index, unsigned thread)
         nj_softmax(scores, tower->count);
         memset(out, 0, config->head_dim * sizeof *out);
         for (uint32_t i = 0; i < tower->count; i++)
-            for (uint32_t d = 0; d < config->head_dim; d++)
-                out[d] += scores[i] * tower->v[(size_t)i * config->hidden_size + at + d];
+            nj_add_scaled(out, tower->v + (size_t)i * config->hidden_size + at, scores[i], config->head_dim);
     }
 }
 

@@ -1,85 +1,126 @@
-/* golden.h: reads the reference files that the conformance tests compare with. */
+/* golden.h: the cases of the reference set, and how far two arrays are apart. Test code only; failures to read a case end the program. */
 #ifndef NJ_TESTS_CONFORMANCE_GOLDEN_H
 #define NJ_TESTS_CONFORMANCE_GOLDEN_H
 
 #include "base/json.h"
+#include "base/npy.h"
+#include "pipeline/model/engine.h"
 #include "tests/tap.h"
 
-#include <nettle/sha2.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <math.h>
 
-/* The path of a reference file, in a buffer that lives until the next call but one. */
+#define GOLDEN_LIMIT ((size_t)1 << 30)
+
+__attribute__((unused)) static void golden_must(nj_status status, const struct nj_error *error)
+{
+    if (status == NJ_OK)
+        return;
+    printf("Bail out! %s\n", error->text);
+    exit(1);
+}
+
+/* SHARED/reference/NAME in one of four static places. */
 __attribute__((unused)) static const char *golden_path(const char *name)
 {
-    static char buffers[2][4096];
-    static int  turn;
-    char       *out = buffers[turn ^= 1];
-    snprintf(out, 4096, "%s/%s", tap_shared(), name);
-    return out;
+    static char     places[4][4096];
+    static unsigned next;
+    char           *place = places[next++ % 4];
+    snprintf(place, sizeof places[0], "%s/reference/%s", tap_shared(), name);
+    return place;
 }
 
-/* A whole JSON file, or NULL after a failed check. The caller owns it. */
-__attribute__((unused)) static json_t *golden_json(const char *name)
+__attribute__((unused)) static json_t *golden_cases(void)
 {
-    struct nj_error error = {0};
-    json_t         *root  = NULL;
-    if (nj_json_read(golden_path(name), (size_t)1 << 28, &root, &error) != NJ_OK)
-        CHECK(false, "%s: %s", name, error.text);
-    return root;
+    struct nj_error error = {""};
+    json_t         *manifest;
+    golden_must(nj_json_read(golden_path("manifest.json"), GOLDEN_LIMIT, &manifest, &error), &error);
+    json_t *cases = json_incref(json_object_get(manifest, "cases"));
+    json_decref(manifest);
+    return cases;
 }
 
-/* Calls `row` with each line of a JSONL file and its number from 1. */
-__attribute__((unused)) static void golden_lines(const char *name, void (*row)(const json_t *value, size_t number, void *arg), void *arg)
+__attribute__((unused)) static const char *golden_text(const json_t *object, const char *key)
 {
-    FILE  *file     = fopen(golden_path(name), "rb");
-    char  *line     = NULL;
-    size_t capacity = 0, number = 0;
-    for (ssize_t length; file && (length = getline(&line, &capacity, file)) > 0;) {
-        struct nj_error error = {0};
-        json_t         *value = NULL;
-        number++;
-        if (nj_json_parse(name, line, (size_t)length, &value, &error) == NJ_OK)
-            row(value, number, arg);
-        else
-            CHECK(false, "%s line %zu: %s", name, number, error.text);
-        json_decref(value);
-    }
-    CHECK(number > 0, "%s has rows", name);
-    free(line);
-    if (file)
-        fclose(file);
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
 }
 
-__attribute__((unused)) static const char *golden_text(const json_t *object, const char *key, size_t *size)
+/* The array that outputs.KEY (or inputs.KEY) of a case names. */
+__attribute__((unused)) static struct nj_npy golden_array(const json_t *test, const char *key)
 {
-    const json_t *value = json_object_get(object, key);
-    *size               = json_string_length(value);
-    return json_string_value(value);
+    struct nj_error error = {""};
+    struct nj_npy   array;
+    golden_must(nj_npy_read(golden_path(golden_text(json_object_get(test, "outputs"), key)), GOLDEN_LIMIT, &array, &error), &error);
+    return array;
 }
 
-__attribute__((unused)) static bool golden_sha256_is(const void *data, size_t size, const char *hex)
+/* ids of a JSON file: a list, or {"ids": list}. The caller frees *ids. */
+__attribute__((unused)) static size_t golden_ids(const char *name, int32_t **ids)
 {
-    struct sha256_ctx context;
-    uint8_t           digest[SHA256_DIGEST_SIZE];
-    char              text[2 * SHA256_DIGEST_SIZE + 1];
-    sha256_init(&context);
-    sha256_update(&context, size, data);
-    sha256_digest(&context, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return hex && strcmp(text, hex) == 0;
-}
-
-/* Whether `ids` are the integers of a JSON list. */
-__attribute__((unused)) static bool golden_ids_are(const int32_t *ids, size_t count, const json_t *list)
-{
-    if (!json_is_array(list) || json_array_size(list) != count)
-        return false;
+    struct nj_error error = {""};
+    json_t         *file;
+    golden_must(nj_json_read(golden_path(name), GOLDEN_LIMIT, &file, &error), &error);
+    const json_t *list  = json_is_array(file) ? file : json_object_get(file, "ids");
+    size_t        count = json_array_size(list);
+    *ids                = calloc(count + 1, sizeof **ids);
     for (size_t i = 0; i < count; i++)
-        if (json_integer_value(json_array_get(list, i)) != ids[i])
-            return false;
-    return true;
+        (*ids)[i] = (int32_t)json_integer_value(json_array_get(list, i));
+    json_decref(file);
+    return count;
+}
+
+/* The model of a case, with its adapter or companion. */
+__attribute__((unused)) static nj_status golden_weights(const json_t *test, struct nj_weights **weights, struct nj_error *error)
+{
+    char                      path[256], adapter[256];
+    const char               *checkpoint = golden_text(test, "checkpoint"), *lora = golden_text(test, "adapter");
+    struct nj_weights_options options = {0};
+    bool                      gguf    = !strncmp(checkpoint, "gguf/", 5);
+    snprintf(path, sizeof path, "%s%s", gguf ? "" : "checkpoints/", checkpoint);
+    snprintf(adapter, sizeof adapter, "adapters/%s", lora);
+    if (*lora)
+        options.adapter = golden_path(adapter);
+    if (gguf && json_object_get(json_object_get(test, "inputs"), "images"))
+        options.mmproj = golden_path("gguf/tiny-it-mmproj-f16.gguf");
+    return nj_weights_open(golden_path(path), &options, weights, error);
+}
+
+struct golden_gap {
+    double largest, rms;
+    size_t clear, agree; /* rows whose lead is more than 2 atol; of these, rows with the same largest entry */
+};
+
+/* ours against golden, [rows][width] */
+__attribute__((unused)) static struct golden_gap golden_compare(const float *ours, const float *golden, size_t rows, size_t width,
+                                                                double atol)
+{
+    struct golden_gap gap = {0};
+    double            sum = 0;
+    for (size_t r = 0; r < rows; r++) {
+        const float *a = ours + r * width, *b = golden + r * width;
+        size_t       best = 0, mine = 0;
+        float        second = -INFINITY;
+        for (size_t i = 0; i < width; i++) {
+            double difference = isfinite(a[i]) ? fabs((double)a[i] - b[i]) : INFINITY;
+            sum += difference * difference;
+            if (difference > gap.largest)
+                gap.largest = difference;
+            if (a[i] > a[mine])
+                mine = i;
+            if (i > 0 && b[i] > b[best]) {
+                second = b[best];
+                best   = i;
+            } else if (i != best && b[i] > second) {
+                second = b[i];
+            }
+        }
+        if ((double)b[best] - second > 2 * atol) {
+            gap.clear++;
+            gap.agree += best == mine;
+        }
+    }
+    gap.rms = sqrt(sum / (double)(rows * width));
+    return gap;
 }
 
 #endif

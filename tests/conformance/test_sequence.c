@@ -1,0 +1,240 @@
+/* What a sequence promises, in exact arithmetic and therefore to the bit: a prompt may be cut anywhere, several sequences may go together, a tree
+ * of continuations scores as if each branch had been stepped, a copied or parked state goes on as if nothing had happened, and a step that is
+ * stopped leaves no trace. */
+#include "tests/conformance/golden.h"
+
+#define IDS 120u /* nearly four windows of the small model */
+
+struct bench {
+    struct nj_weights *weights;
+    struct nj_pool    *pool;
+    struct nj_engine  *engine;
+    int32_t           *ids;
+    size_t             vocab;
+    float             *prefill; /* [IDS][vocab], in one step */
+    int                calls_left;
+};
+
+static bool stop_later(void *arg)
+{
+    struct bench *bench = arg;
+    return bench->calls_left >= 0 && bench->calls_left-- == 0;
+}
+
+static struct nj_sequence *open_sequence(struct bench *bench, uint32_t capacity)
+{
+    struct nj_error     error = {""};
+    struct nj_sequence *sequence;
+    golden_must(nj_sequence_open(bench->engine, capacity, &sequence, &error), &error);
+    return sequence;
+}
+
+static nj_status step(struct bench *bench, struct nj_sequence *sequence, size_t from, size_t count, float *logits)
+{
+    struct nj_error error = {""};
+    struct nj_step  one   = {.sequence = sequence, .ids = bench->ids + from, .count = count, .logits = logits};
+    one.want              = logits ? NJ_WANT_ALL : NJ_WANT_NOTHING;
+    nj_status status      = nj_engine_step(bench->engine, &one, 1, &error);
+    if (status == NJ_ERROR)
+        printf("# %s\n", error.text);
+    return status;
+}
+
+static bool same(const struct bench *bench, const float *logits, size_t from, size_t count)
+{
+    return !memcmp(logits, bench->prefill + from * bench->vocab, count * bench->vocab * sizeof *logits);
+}
+
+/* The rest of the ids after `from` must give what the prefill gave. */
+static bool goes_on(struct bench *bench, struct nj_sequence *sequence, size_t from)
+{
+    float *logits = calloc((IDS - from) * bench->vocab, sizeof *logits);
+    bool   good   = step(bench, sequence, from, IDS - from, logits) == NJ_OK && same(bench, logits, from, IDS - from);
+    free(logits);
+    return good;
+}
+
+static void check_cuts(struct bench *bench)
+{
+    static const size_t widths[] = {1, 3, 10, 33, 64};
+    float              *logits   = calloc(IDS * bench->vocab, sizeof *logits);
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        struct nj_sequence *sequence = open_sequence(bench, IDS);
+        bool                good     = true;
+        for (size_t at = 0; at < IDS; at += widths[i]) {
+            size_t count = IDS - at < widths[i] ? IDS - at : widths[i];
+            good &= step(bench, sequence, at, count, logits + at * bench->vocab) == NJ_OK;
+        }
+        CHECK(good && same(bench, logits, 0, IDS), "%zu ids at a time", widths[i]);
+        nj_sequence_close(sequence);
+    }
+    free(logits);
+}
+
+static void check_together(struct bench *bench)
+{
+    struct nj_error     error       = {""};
+    static const size_t length[]    = {50, 1, 17};
+    struct nj_sequence *sequences[] = {open_sequence(bench, IDS), open_sequence(bench, IDS), open_sequence(bench, IDS)};
+    float              *logits[3];
+    struct nj_step      steps[3];
+    bool                good   = step(bench, sequences[0], 0, 60, NULL) == NJ_OK && step(bench, sequences[1], 0, 7, NULL) == NJ_OK;
+    size_t              from[] = {60, 7, 0};
+    for (size_t i = 0; i < 3; i++) {
+        logits[i]     = calloc(length[i] * bench->vocab, sizeof **logits);
+        steps[i]      = (struct nj_step){.sequence = sequences[i], .ids = bench->ids + from[i], .count = length[i], .logits = logits[i]};
+        steps[i].want = NJ_WANT_ALL;
+    }
+    int32_t rows[] = {5, 900, 31};
+    float   chosen[3];
+    good &= nj_engine_step(bench->engine, steps, 3, &error) == NJ_OK;
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(good && same(bench, logits[i], from[i], length[i]), "sequence %zu of three that go together", i);
+        free(logits[i]);
+    }
+    steps[0]      = (struct nj_step){.sequence = sequences[2], .ids = bench->ids + 17, .count = 30, .want = NJ_WANT_LAST, .logits = chosen};
+    steps[0].rows = rows;
+    steps[0].row_count = 3;
+    good               = nj_engine_step(bench->engine, steps, 1, &error) == NJ_OK;
+    for (size_t i = 0; i < 3; i++)
+        good &= chosen[i] == bench->prefill[46 * bench->vocab + (size_t)rows[i]];
+    CHECK(good, "chosen rows of the last position are those of the whole vocabulary");
+    for (size_t i = 0; i < 3; i++)
+        nj_sequence_close(sequences[i]);
+}
+
+static void check_tree(struct bench *bench)
+{
+    /* Two branches after 70 ids: the true continuation, and one whose first id is another. */
+    struct nj_error     error    = {""};
+    struct nj_sequence *sequence = open_sequence(bench, IDS), *other = open_sequence(bench, IDS);
+    const int32_t      *next  = bench->ids + 70;
+    int32_t             ids[] = {next[0], 9, next[1], next[1], next[2], next[2]}, parent[] = {-1, -1, 0, 1, 2, 3};
+    int32_t             branch[] = {9, next[1], next[2]};
+    float              *logits = calloc(6 * bench->vocab, sizeof *logits), *stepped = calloc(3 * bench->vocab, sizeof *stepped);
+    bool                good = step(bench, sequence, 0, 70, NULL) == NJ_OK && step(bench, other, 0, 70, NULL) == NJ_OK;
+    good &= nj_engine_score_tree(bench->engine, sequence, ids, parent, 6, NULL, 0, logits, &error) == NJ_OK;
+    for (size_t i = 0; i < 3; i++)
+        good &= same(bench, logits + 2 * i * bench->vocab, 70 + i, 1);
+    CHECK(good, "the branch that is the prompt scores as the prompt");
+    struct nj_step one = {.sequence = other, .ids = branch, .count = 3, .want = NJ_WANT_ALL, .logits = stepped};
+    good               = nj_engine_step(bench->engine, &one, 1, &error) == NJ_OK;
+    for (size_t i = 0; i < 3; i++)
+        good &= !memcmp(stepped + i * bench->vocab, logits + (2 * i + 1) * bench->vocab, bench->vocab * sizeof *logits);
+    CHECK(good, "the other branch scores as if it had been stepped");
+    CHECK(nj_sequence_length(sequence) == 70 && goes_on(bench, sequence, 70), "a scored tree leaves the sequence as it was");
+    parent[3] = 4;
+    CHECK(nj_engine_score_tree(bench->engine, other, ids, parent, 6, NULL, 0, logits, &error) == NJ_ERROR,
+          "a node before its parent is refused");
+    free(logits);
+    free(stepped);
+    nj_sequence_close(sequence);
+    nj_sequence_close(other);
+}
+
+static void check_copy_and_park(struct bench *bench)
+{
+    static const size_t lengths[] = {1, 20, 90};
+    struct nj_error     error     = {""};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct nj_sequence *sequence = open_sequence(bench, (uint32_t)lengths[i]), *copy = open_sequence(bench, IDS),
+                           *loaded = open_sequence(bench, IDS + 31);
+        uint8_t *bytes             = NULL;
+        size_t   size              = 0;
+        bool     good              = step(bench, sequence, 0, lengths[i], NULL) == NJ_OK;
+        good &= nj_sequence_copy(copy, sequence, &error) == NJ_OK;
+        CHECK(good && goes_on(bench, copy, lengths[i]), "a copy of %zu positions goes on", lengths[i]);
+        good = nj_sequence_save(sequence, &bytes, &size, &error) == NJ_OK;
+        for (size_t at = 0; good && at < size; at += at < 64 ? 7 : size / 5) {
+            bytes[at] ^= 1;
+            good = nj_sequence_load(loaded, bytes, size, &error) == NJ_ERROR;
+            bytes[at] ^= 1;
+        }
+        CHECK(good && nj_sequence_load(loaded, bytes, size - 1, &error) == NJ_ERROR, "a damaged or cut state is refused");
+        good = nj_sequence_load(loaded, bytes, size, &error) == NJ_OK;
+        CHECK(good && goes_on(bench, loaded, lengths[i]), "a parked state of %zu positions goes on", lengths[i]);
+        if (lengths[i] > 1) {
+            struct nj_sequence *small = open_sequence(bench, (uint32_t)lengths[i] - 1);
+            CHECK(nj_sequence_load(small, bytes, size, &error) == NJ_ERROR, "a parked state that does not fit is refused");
+            nj_sequence_close(small);
+        }
+        free(bytes);
+        nj_sequence_close(sequence);
+        nj_sequence_close(copy);
+        nj_sequence_close(loaded);
+    }
+}
+
+/* Stops a step of several passes at each of some moments; what follows must be as if it had never been tried. */
+static void check_stop(struct bench *bench)
+{
+    static const size_t starts[] = {0, 5, 45};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        bool good = true;
+        for (int moment = 0; moment < 40 && good; moment += 5) {
+            struct nj_sequence *sequence = open_sequence(bench, IDS);
+            good                         = starts[i] == 0 || step(bench, sequence, 0, starts[i], NULL) == NJ_OK;
+            bench->calls_left            = moment;
+            nj_status status             = step(bench, sequence, starts[i], 70, NULL);
+            bench->calls_left            = -1;
+            good &= status == NJ_STOPPED && nj_sequence_length(sequence) == starts[i] && goes_on(bench, sequence, starts[i]);
+            nj_sequence_close(sequence);
+        }
+        CHECK(good, "a step of 70 ids after %zu that is stopped leaves no trace", starts[i]);
+    }
+}
+
+static void check_refusals(struct bench *bench)
+{
+    struct nj_error     error    = {""};
+    struct nj_sequence *sequence = open_sequence(bench, 10);
+    int32_t             bad[] = {3, (int32_t)bench->vocab}, image = bench->weights->config.image_id, negative = -1;
+    struct nj_step      one[2] = {{.sequence = sequence, .ids = bad, .count = 2}, {.sequence = sequence, .ids = bench->ids, .count = 1}};
+    CHECK(nj_engine_step(bench->engine, one, 1, &error) == NJ_ERROR, "an id beyond the vocabulary is refused: %s", error.text);
+    one[0].ids   = &image;
+    one[0].count = 1;
+    CHECK(nj_engine_step(bench->engine, one, 1, &error) == NJ_ERROR, "an image position without features is refused: %s", error.text);
+    one[0].ids = bench->ids;
+    CHECK(nj_engine_step(bench->engine, one, 2, &error) == NJ_ERROR, "a sequence twice in one step is refused: %s", error.text);
+    one[0].count = 11;
+    CHECK(nj_engine_step(bench->engine, one, 1, &error) == NJ_ERROR, "more ids than there is room for are refused: %s", error.text);
+    one[0].count     = 1;
+    one[0].rows      = &negative;
+    one[0].row_count = 1;
+    CHECK(nj_engine_step(bench->engine, one, 1, &error) == NJ_ERROR, "a candidate beyond the vocabulary is refused: %s", error.text);
+    CHECK(nj_sequence_length(sequence) == 0, "none of these left a trace");
+    nj_sequence_close(sequence);
+}
+
+int main(void)
+{
+    if (!tap_shared()) {
+        SKIP("no reference files here");
+        return tap_done();
+    }
+    struct bench             bench   = {.calls_left = -1};
+    struct nj_error          error   = {""};
+    struct nj_engine_options options = {.arithmetic = NJ_EXACT, .pass_rows = 16, .should_stop = stop_later, .stop_arg = &bench};
+    golden_must(nj_weights_open(golden_path("checkpoints/tiny-it"), NULL, &bench.weights, &error), &error);
+    golden_must(nj_pool_open(1, &bench.pool, &error), &error);
+    options.pool = bench.pool;
+    golden_must(nj_engine_open(bench.weights, &options, &bench.engine, &error), &error);
+    golden_ids("golden/ids-tiny-it-long.json", &bench.ids);
+    bench.vocab                  = bench.weights->config.text.vocab_size;
+    bench.prefill                = calloc(IDS * bench.vocab, sizeof *bench.prefill);
+    struct nj_sequence *sequence = open_sequence(&bench, IDS);
+    CHECK(step(&bench, sequence, 0, IDS, bench.prefill) == NJ_OK, "prefill");
+    nj_sequence_close(sequence);
+    check_cuts(&bench);
+    check_together(&bench);
+    check_tree(&bench);
+    check_copy_and_park(&bench);
+    check_stop(&bench);
+    check_refusals(&bench);
+    free(bench.prefill);
+    free(bench.ids);
+    nj_engine_close(bench.engine);
+    nj_pool_close(bench.pool);
+    nj_weights_close(bench.weights);
+    return tap_done();
+}

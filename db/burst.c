@@ -75,8 +75,8 @@ static nj_status examine_frames(struct nj_db *db, int64_t card, const int64_t *f
     *event = 0;
     for (size_t i = 0; i < count; i++) {
         nj_status status = nj_db_query(db, &row, error,
-                                       "SELECT f.event, f.path_text, e.event_id, e.state FROM file f LEFT JOIN event e USING(event)"
-                                       " WHERE f.file = ? AND f.card = ? AND f.state = 'ready'",
+                                       "SELECT e.event, f.path_text, e.event_id, e.state FROM file f LEFT JOIN event e USING(event_id) "
+                                       "WHERE f.file = ? AND f.card = ? AND f.state = 'ready'",
                                        "ii", files[i], card);
         if (status == NJ_OK)
             status = nj_db_step(db, row, error);
@@ -119,17 +119,17 @@ static nj_status write_burst(struct nj_db *db, const struct nj_db_burst *burst, 
     return status;
 }
 
-static nj_status tie_frames(struct nj_db *db, int64_t card, const int64_t *files, size_t count, int64_t event, struct nj_error *error)
+static nj_status tie_frames(struct nj_db *db, int64_t card, const int64_t *files, size_t count, const char *id, struct nj_error *error)
 {
-    nj_status status = nj_db_run(db, error, "UPDATE file SET event = NULL, frame_index = NULL WHERE event = ?", "i", event);
+    nj_status status = nj_db_run(db, error, "UPDATE file SET event_id = NULL, frame_index = NULL WHERE event_id = ?", "s", id);
     for (size_t i = 0; status == NJ_OK && i < count; i++)
-        status = nj_db_run(db, error, "UPDATE file SET event = ?, frame_index = ? WHERE file = ?", "iii", event, (int64_t)i + 1, files[i]);
+        status = nj_db_run(db, error, "UPDATE file SET event_id = ?, frame_index = ? WHERE file = ?", "sii", id, (int64_t)i + 1, files[i]);
     /* open bursts that lost frames: the empty ones vanish, the others keep what they have until grouping puts them again */
     if (status == NJ_OK)
-        status = nj_db_run(
-            db, error,
-            "UPDATE event SET frame_count = (SELECT count(*) FROM file f WHERE f.event = event.event) WHERE card = ? AND state = 'open'",
-            "i", card);
+        status = nj_db_run(db, error,
+                           "UPDATE event SET frame_count = (SELECT count(*) FROM file f WHERE f.event_id = event.event_id) WHERE card = ? "
+                           "AND state = 'open'",
+                           "i", card);
     if (status == NJ_OK)
         status = nj_db_run(db, error, "DELETE FROM event WHERE card = ? AND state = 'open' AND frame_count = 0", "i", card);
     return status;
@@ -150,7 +150,7 @@ nj_status nj_db_burst_put(struct nj_db *db, const struct nj_db_burst *burst, con
     if (status == NJ_OK)
         status = write_burst(db, burst, id, count, event, error);
     if (status == NJ_OK)
-        status = tie_frames(db, burst->card, files, count, *event, error);
+        status = tie_frames(db, burst->card, files, count, id, error);
     return nj_db_end(db, status, error);
 }
 
@@ -209,8 +209,8 @@ static nj_status read_frames(struct nj_db *db, struct nj_text *memory, struct nj
 {
     sqlite3_stmt *row;
     nj_status     status = nj_db_query(
-            db, &row, error, "SELECT file, path, taken_at, width, height, lower(hex(hash)) FROM file WHERE event = ? ORDER BY frame_index", "i",
-            item->event);
+            db, &row, error, "SELECT file, path, taken_at, width, height, lower(hex(hash)) FROM file WHERE event_id = ? ORDER BY frame_index",
+            "s", item->event_id);
     while (status == NJ_OK && (status = nj_db_step(db, row, error)) == NJ_OK && item->frame_count < NJ_DB_MAX_FRAMES) {
         struct nj_db_frame *frame = &item->frame[item->frame_count++];
         *frame                    = (struct nj_db_frame){

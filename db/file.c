@@ -43,7 +43,7 @@ cleanup:
 
 #define COLUMNS                                                                                                                            \
     "file, card, path, bytes, mtime_ns, inode, state, reason, lower(hex(hash)), taken_at, taken_at_source, width, height, camera,"         \
-    " sequence_k, sequence_n, sequence_event, timelapse, event, first_seen_utc"
+    " sequence_k, sequence_n, sequence_event, timelapse, (SELECT event FROM event e WHERE e.event_id = file.event_id), first_seen_utc"
 
 static const char *const state_names[] = {"seen", "ready", "rejected", "ignored"};
 
@@ -180,7 +180,7 @@ static nj_status update(struct nj_db *db, const struct nj_db_file *file, const u
         "UPDATE file SET bytes = ?2, mtime_ns = ?3, inode = ?4, hash = nullif(?5, x''), state = ?6, reason = ?7, taken_at = ?8, night = ?9,"
         " taken_at_source = ?10, width = nullif(?11, 0), height = nullif(?12, 0), camera = ?13, sequence_k = ?14, sequence_n = ?15,"
         " sequence_event = ?16, timelapse = ?17"
-        " WHERE file = ?1 AND (?6 = 'ready' OR event IS NULL)",
+        " WHERE file = ?1 AND (?6 = 'ready' OR event_id IS NULL)",
         "iiiibsstNsiisiiii", file->file, file->bytes, file->mtime_ns, (int64_t)file->inode, hash, hash ? (size_t)32 : (size_t)0,
         state_names[file->state], file->reason, file->taken_at, file->taken_at, file->taken_at_source, file->width, file->height,
         file->camera ? file->camera : "", file->sequence_k, file->sequence_n, file->sequence_event, (int64_t)file->timelapse);
@@ -229,12 +229,11 @@ static nj_status walk(struct nj_db *db, sqlite3_stmt *statement, nj_db_on_file *
 nj_status nj_db_files_loose(struct nj_db *db, int64_t card, nj_db_on_file *callback, void *user, struct nj_error *error)
 {
     sqlite3_stmt *statement;
-    nj_status     status =
-        nj_db_query(db, &statement, error,
-                    "SELECT " COLUMNS " FROM file WHERE card = ?1 AND state = 'ready' AND event IS NULL"
-                    " UNION ALL SELECT " COLUMNS " FROM file WHERE event IN (SELECT event FROM event WHERE card = ?1 AND state = 'open')"
-                    " AND state = 'ready' ORDER BY path",
-                    "i", card);
+    nj_status     status = nj_db_query(
+            db, &statement, error,
+            "SELECT " COLUMNS " FROM file WHERE card = ?1 AND state = 'ready' AND event_id IS NULL UNION ALL SELECT " COLUMNS
+            " FROM file WHERE event_id IN (SELECT event_id FROM event WHERE card = ?1 AND state = 'open') AND state = 'ready' ORDER BY path",
+            "i", card);
     return status == NJ_OK ? walk(db, statement, callback, user, error) : status;
 }
 

@@ -53,8 +53,7 @@ static const char tables_1[] =
     "CREATE INDEX event_state ON event(state, interest);"
     "CREATE INDEX event_species ON event(species);"
     "CREATE INDEX event_open ON event(card) WHERE state = 'open';"
-    "CREATE INDEX event_review ON event(review_rank, started_at) WHERE review IS NOT NULL;"
-    "CREATE INDEX event_review_status ON event(review, review_rank, started_at) WHERE review IS NOT NULL;"
+    "CREATE INDEX event_review ON event(review_rank, started_at, review) WHERE review IS NOT NULL;"
     "CREATE INDEX event_finished ON event(finished_utc);"
     "CREATE INDEX event_answer ON event(answer);"
 
@@ -74,14 +73,14 @@ static const char tables_1[] =
     "  width INTEGER, height INTEGER,"
     "  camera TEXT NOT NULL,"
     "  sequence_k INTEGER NOT NULL, sequence_n INTEGER NOT NULL, sequence_event INTEGER NOT NULL, timelapse INTEGER NOT NULL,"
-    "  event INTEGER REFERENCES event, frame_index INTEGER,"
+    "  event_id TEXT REFERENCES event(event_id) ON UPDATE CASCADE, frame_index INTEGER,"
     "  first_seen_utc TEXT NOT NULL,"
     "  outcome TEXT NOT NULL GENERATED ALWAYS AS (CASE state WHEN 'rejected' THEN 'rejected' WHEN 'ignored' THEN 'ignored'"
-    "    WHEN 'seen' THEN 'pending' ELSE iif(event IS NULL, 'pending', 'used') END) VIRTUAL) STRICT;"
+    "    WHEN 'seen' THEN 'pending' ELSE iif(event_id IS NULL, 'pending', 'used') END) VIRTUAL) STRICT;"
     "CREATE INDEX file_path ON file(path_text, card);"
     "CREATE INDEX file_hash ON file(card, hash) WHERE state = 'ready';"
-    "CREATE INDEX file_event ON file(event, frame_index) WHERE event IS NOT NULL;"
-    "CREATE INDEX file_loose ON file(card, path) WHERE state = 'ready' AND event IS NULL;"
+    "CREATE INDEX file_event ON file(event_id, frame_index) WHERE event_id IS NOT NULL;"
+    "CREATE INDEX file_loose ON file(card, path) WHERE state = 'ready' AND event_id IS NULL;"
     "CREATE INDEX file_seen ON file(card, path) WHERE state = 'seen';"
     "CREATE INDEX file_outcome ON file(outcome);"
     "CREATE INDEX file_taken ON file(taken_at);"
@@ -255,7 +254,7 @@ const char nj_db_views[] =
     "CREATE VIEW files AS SELECT f.file AS file_id, " CARD(
         "f") " AS card, f.path_text AS path, f.bytes, lower(hex(f.hash)) AS hash,"
              " f.taken_at, f.taken_at_source, f.width, f.height, f.camera, f.outcome, f.reason,"
-             " (SELECT event_id FROM event e WHERE e.event = f.event) AS event_id, f.frame_index, f.first_seen_utc"
+             " f.event_id, f.frame_index, f.first_seen_utc"
              " FROM file f;"
 
              "DROP VIEW IF EXISTS events;"
@@ -277,8 +276,9 @@ const char nj_db_views[] =
                                  "d.runner_up, d.runner_up_probability,"
                                  " e.decided_by FROM detection d JOIN event e ON e.answer = d.answer;"
 
-                                 "DROP VIEW IF EXISTS review_queue;"
-                                 "CREATE VIEW review_queue AS SELECT e.event_id, e.priority, e.night, e.started_at, e.species,"
+                                 /* read through its own index, and so in order of priority and time */
+                                 "DROP VIEW IF EXISTS review_queue;CREATE VIEW review_queue AS SELECT e.event_id, e.priority, e.night, "
+                                 "e.started_at, e.species,"
                                  " " REASONS("words", "'rule', 'model', 'probability'", "'; '") " AS reasons, " REASONS(
                                      "code", "'rule'",
                                      "','") " AS rule_reasons,"
@@ -287,8 +287,8 @@ const char nj_db_views[] =
                                                 "','") " AS model_reasons, e.review AS status,"
                                                        " (SELECT CAST(c.mount AS TEXT) || '/' || f.path_text FROM file f JOIN card c ON "
                                                        "c.card = f.card"
-                                                       "  WHERE f.event = e.event AND f.frame_index = 1) AS first_image"
-                                                       " FROM event e WHERE e.review IS NOT NULL ORDER BY e.review_rank, e.started_at;"
+                                                       "  WHERE f.event_id = e.event_id AND f.frame_index = 1) AS first_image FROM event e "
+                                                       "WHERE e.review IS NOT NULL;"
 
                                                        /* the night '' of the sums, time not known, is shown as NULL and only where something happened in it */
                                                        "DROP VIEW IF EXISTS nights;"

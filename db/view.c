@@ -14,7 +14,7 @@ static const struct shape shapes[] = {
     {"files", "", "", "outcome", "file_id"},
     {"events", "night", "species", "state", "started_at"},
     {"detections", "", "species", "", "event_id"},
-    {"review_queue", "night", "species", "status", ""},
+    {"review_queue", "night", "species", "status", "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, started_at"},
     {"nights", "night", "", "", "night"},
     {"species_nights", "night", "species", "", "night"},
     {"outbox", "", "", "", "item_id"},

@@ -3,39 +3,56 @@
 
 #include <math.h>
 
-/* One output: the sum over groups of fma((float)integer sum, weight scale * activation scale, sum). */
-static float product(const struct nj_w4 *w, const struct nj_act *a, uint32_t row, uint32_t token)
+/* out[0..15] = one panel x one token: the sum over groups of fma((float)integer sum, weight scale * activation scale, sum). */
+static void product(const struct nj_w4 *w, const struct nj_act *a, uint32_t panel, uint32_t token, float out[16])
 {
-    const uint8_t *panel  = nj_w4_panel(w, row / NJ_W4_ROWS_PER_PANEL) + 4 * (row % NJ_W4_ROWS_PER_PANEL);
-    size_t         scales = nj_w4_panel_scales(w, row / NJ_W4_ROWS_PER_PANEL) + row % NJ_W4_ROWS_PER_PANEL;
-    float          total  = 0;
+    const uint8_t *blocks = nj_w4_panel(w, panel);
+    for (uint32_t row = 0; row < 16; row++)
+        out[row] = 0;
     for (uint32_t g = 0; g < a->padded / a->group; g++) {
-        int32_t sum = a->start[(size_t)g * a->tokens + token];
-        for (uint32_t col = g * a->group; col < (g + 1) * a->group; col++) {
-            uint8_t byte = panel[(size_t)(col / 8) * NJ_W4_BLOCK_BYTES + col % 4];
-            sum += (col % 8 < 4 ? byte & 15 : byte >> 4) * nj_act_value(a, token, col);
+        int32_t x[128];
+        for (uint32_t i = 0; i < a->group; i++)
+            x[i] = nj_act_value(a, token, g * a->group + i);
+        for (uint32_t row = 0; row < 16; row++) {
+            int32_t sum = a->start[(size_t)g * a->tokens + token];
+            for (uint32_t i = 0; i < a->group; i++) {
+                uint8_t byte = blocks[(size_t)(g * a->group + i) / 8 * NJ_W4_BLOCK_BYTES + 4 * row + i % 4];
+                sum += (i % 8 < 4 ? byte & 15 : byte >> 4) * x[i];
+            }
+            size_t at    = nj_w4_panel_scales(w, panel) + nj_weight_group(w, g) * NJ_W4_ROWS_PER_PANEL + row;
+            float  scale = nj_scale_value(w->scales, w->scale_format, at);
+            out[row]     = fmaf((float)sum, scale * a->scale[(size_t)g * a->tokens + token], out[row]);
         }
-        float scale = nj_scale_value(w->scales, w->scale_format, scales + nj_weight_group(w, g) * NJ_W4_ROWS_PER_PANEL);
-        total       = fmaf((float)sum, scale * a->scale[(size_t)g * a->tokens + token], total);
     }
-    return total;
+}
+
+static uint32_t rows_of(const struct nj_w4 *w, uint32_t panel)
+{
+    uint32_t left = w->rows - panel * NJ_W4_ROWS_PER_PANEL;
+    return left < NJ_W4_ROWS_PER_PANEL ? left : NJ_W4_ROWS_PER_PANEL;
 }
 
 void nj_w4_gemm_c(const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride, void *scratch)
 {
     (void)scratch;
-    for (uint32_t row = first * NJ_W4_ROWS_PER_PANEL; row < (first + panels) * NJ_W4_ROWS_PER_PANEL && row < w->rows; row++)
-        for (uint32_t token = 0; token < a->tokens; token++)
-            out[token * stride + row] = product(w, a, row, token);
+    for (uint32_t token = 0; token < a->tokens; token++)
+        for (uint32_t panel = first; panel < first + panels; panel++) {
+            float sums[16];
+            product(w, a, panel, token, sums);
+            for (uint32_t row = 0; row < rows_of(w, panel); row++)
+                out[token * stride + panel * NJ_W4_ROWS_PER_PANEL + row] = sums[row];
+        }
 }
 
 void nj_w4_gelu_up_c(const struct nj_w4 *gate, const struct nj_w4 *up, const struct nj_act *a, uint32_t first, uint32_t panels, float *out,
                      size_t stride, void *scratch)
 {
     (void)scratch;
-    for (uint32_t row = first * NJ_W4_ROWS_PER_PANEL; row < (first + panels) * NJ_W4_ROWS_PER_PANEL && row < gate->rows; row++)
-        for (uint32_t token = 0; token < a->tokens; token++) {
-            float g = product(gate, a, row, token), u = product(up, a, row, token);
-            nj_gelu_mul_c(&g, &u, 1, &out[token * stride + row]);
+    for (uint32_t token = 0; token < a->tokens; token++)
+        for (uint32_t panel = first; panel < first + panels; panel++) {
+            float gates[16], ups[16];
+            product(gate, a, panel, token, gates);
+            product(up, a, panel, token, ups);
+            nj_gelu_mul_c(gates, ups, rows_of(gate, panel), &out[token * stride + panel * NJ_W4_ROWS_PER_PANEL]);
         }
 }

@@ -1,5 +1,6 @@
 #include "kernels/forms.h"
 #include "kernels/forms_c.h"
+#include "kernels/gemm.h"
 
 #include <stddef.h>
 
@@ -37,6 +38,10 @@ void nj_kernels_init(struct nj_kernels *k, uint32_t features)
 {
     *k = (struct nj_kernels){.features = features};
     nj_use_c(k);
+#if defined(__x86_64__)
+    if (features & NJ_CPU_AVX2)
+        nj_use_avx2(k);
+#endif
 }
 
 size_t nj_kernels_act_bytes(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group)
@@ -60,10 +65,9 @@ void nj_kernels_act(const struct nj_kernels *k, int which, uint32_t tokens, uint
         nj_act_place(act, which == 16 ? k->order16 : NJ_ORDER_BYTES, tokens, cols, group, tile, memory);
 }
 
-/* What one call expands at a time (32 rows x one chunk of int16) and its fp32 sums (32 rows x tokens). */
 size_t nj_gemm_scratch_bytes(uint32_t tokens)
 {
-    return 32 * NJ_ACT_CHUNK * sizeof(int16_t) + 32 * (size_t)tokens * sizeof(float) + 4096;
+    return nj_gemm_scratch(tokens);
 }
 
 size_t nj_kv_bytes(uint32_t slots, uint32_t head_dim, enum nj_number format)

@@ -22,9 +22,11 @@ void nj_rope_c(float *x, const float *cosine, const float *sine, size_t half, si
     }
 }
 
+/* x / (1 + exp(-2u)) is 0.5 x (1 + tanh u) without the cancellation at negative x. */
 static float gelu(float x)
 {
-    return 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
+    double u = 0.7978845608028654 * ((double)x + 0.044715 * (double)x * (double)x * (double)x);
+    return (float)((double)x / (1 + exp(-2 * u)));
 }
 
 void nj_gelu_c(const float *x, size_t n, float *out)

@@ -1,0 +1,128 @@
+#include "kernels/gemm.h"
+
+#define SCALES_BYTES (2 * NJ_ACT_CHUNK / 32 * 16 * sizeof(float))
+
+size_t nj_gemm_scratch(uint32_t tokens)
+{
+    size_t direct = NJ_STREAMS * (size_t)tokens * 16 * sizeof(float);
+    size_t tiles  = 2 * NJ_OPENED_BYTES + SCALES_BYTES + (size_t)tokens * 32 * sizeof(float);
+    return direct > tiles ? direct : tiles;
+}
+
+static void set_stream(struct nj_direct *job, uint32_t stream, const struct nj_w4 *w, uint32_t panel)
+{
+    size_t at           = nj_w4_panel_scales(w, panel);
+    job->blocks[stream] = nj_w4_panel(w, panel);
+    job->scales[stream] =
+        w->scale_format == NJ_SCALE_F32 ? (const void *)((const float *)w->scales + at) : (const uint16_t *)w->scales + at;
+}
+
+static uint32_t rows_left(const struct nj_w4 *w, uint32_t panel)
+{
+    uint32_t left = w->rows - panel * NJ_W4_ROWS_PER_PANEL;
+    return left < NJ_W4_ROWS_PER_PANEL ? left : NJ_W4_ROWS_PER_PANEL;
+}
+
+/* Streams 0..n-1 are panels first, first + step, ... */
+static void run_direct(const struct nj_gemm_form *form, const struct nj_w4 *w, const struct nj_w4 *up, const struct nj_act *a,
+                       uint32_t first, uint32_t panels, float *out, size_t stride, float *sums)
+{
+    uint32_t         walkers = up ? NJ_STREAMS / 2 : NJ_STREAMS;
+    uint32_t         step    = (panels + walkers - 1) / walkers;
+    struct nj_direct job     = {.scale_format = w->scale_format, .channel = w->group == w->cols, .act = a, .sums = sums};
+    for (uint32_t p = 0; p < step; p++) {
+        job.streams = 0;
+        for (uint32_t i = p; i < panels; i += step) {
+            set_stream(&job, job.streams++, w, first + i);
+            if (up)
+                set_stream(&job, job.streams++, up, first + i);
+        }
+        form->direct(&job);
+        uint32_t stream = 0;
+        for (uint32_t i = p; i < panels; i += step, stream += up ? 2 : 1)
+            for (uint32_t t = 0; t < a->tokens; t++) {
+                const float *sum = sums + ((size_t)stream * a->tokens + t) * 16;
+                float       *at  = out + t * stride + (size_t)(first + i) * NJ_W4_ROWS_PER_PANEL;
+                if (up)
+                    form->store_gelu_up(sum, sum + 16 * a->tokens, rows_left(w, first + i), at);
+                else
+                    form->store(sum, rows_left(w, first + i), at);
+            }
+    }
+}
+
+/* The weight scales of one panel in the groups of one chunk, as fp32. */
+static void open_scales(const struct nj_w4 *w, uint32_t panel, uint32_t group, uint32_t groups, float *out)
+{
+    for (uint32_t g = 0; g < groups; g++) {
+        size_t at = nj_w4_panel_scales(w, panel) + nj_weight_group(w, group + g) * NJ_W4_ROWS_PER_PANEL;
+        for (uint32_t r = 0; r < 16; r++)
+            out[g * 16 + r] = nj_scale_value(w->scales, w->scale_format, at + r);
+    }
+}
+
+/* All tokens against one or two panels: which[p] of matrices[p]. */
+static void run_tiles(const struct nj_gemm_form *form, const struct nj_w4 *const matrices[2], const uint32_t which[2], uint32_t panels,
+                      const struct nj_act *a, uint8_t *opened, float *scales, float *sums)
+{
+    struct nj_tile tile = {.opened = opened, .w_scale = scales, .tokens = a->tokens, .group = a->group, .panels = panels};
+    for (uint32_t chunk = 0; chunk * NJ_ACT_CHUNK < a->padded; chunk++) {
+        uint32_t cols = nj_act_chunk_cols(a, chunk), group = chunk * (NJ_ACT_CHUNK / a->group);
+        tile.groups = cols / a->group;
+        tile.fresh  = chunk == 0;
+        for (uint32_t p = 0; p < panels; p++) {
+            const uint8_t *blocks = nj_w4_panel(matrices[p], which[p]) + (size_t)chunk * NJ_ACT_CHUNK * 8;
+            form->open_chunk(blocks, cols, opened + p * NJ_OPENED_BYTES);
+            open_scales(matrices[p], which[p], group, tile.groups, scales + p * tile.groups * 16);
+            if ((chunk + 1) * NJ_ACT_CHUNK < a->padded)
+                for (size_t ahead = 0; ahead < NJ_ACT_CHUNK * 8; ahead += 64)
+                    __builtin_prefetch(blocks + NJ_ACT_CHUNK * 8 + ahead);
+        }
+        for (uint32_t t = 0; t < nj_act_tiles(a); t++) {
+            size_t token = (size_t)t * a->tile;
+            tile.width   = nj_act_tile_width(a, t);
+            tile.words   = nj_act_words(a, chunk, t);
+            tile.a_scale = a->scale + (size_t)group * a->tokens + token;
+            tile.start   = a->start + (size_t)group * a->tokens + token;
+            tile.sums    = sums + token * 32;
+            form->tile(&tile);
+        }
+    }
+}
+
+void nj_gemm_run(const struct nj_gemm_form *form, const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels,
+                 float *out, size_t stride, void *scratch)
+{
+    uint8_t *opened = scratch;
+    float *scales = (float *)(void *)(opened + 2 * NJ_OPENED_BYTES), *sums = (float *)(void *)(opened + 2 * NJ_OPENED_BYTES + SCALES_BYTES);
+    if (a->tokens <= form->direct_tokens) {
+        run_direct(form, w, NULL, a, first, panels, out, stride, scratch);
+        return;
+    }
+    for (uint32_t p = 0; p < panels; p += 2) {
+        const struct nj_w4 *const matrices[2] = {w, w};
+        const uint32_t            which[2] = {first + p, first + p + 1}, count = panels - p < 2 ? 1 : 2;
+        run_tiles(form, matrices, which, count, a, opened, scales, sums);
+        for (uint32_t t = 0; t < a->tokens; t++)
+            for (uint32_t i = 0; i < count; i++)
+                form->store(sums + t * 32 + i * 16, rows_left(w, which[i]), out + t * stride + (size_t)which[i] * NJ_W4_ROWS_PER_PANEL);
+    }
+}
+
+void nj_gemm_run_gelu_up(const struct nj_gemm_form *form, const struct nj_w4 *gate, const struct nj_w4 *up, const struct nj_act *a,
+                         uint32_t first, uint32_t panels, float *out, size_t stride, void *scratch)
+{
+    uint8_t *opened = scratch;
+    float *scales = (float *)(void *)(opened + 2 * NJ_OPENED_BYTES), *sums = (float *)(void *)(opened + 2 * NJ_OPENED_BYTES + SCALES_BYTES);
+    if (a->tokens <= form->direct_tokens) {
+        run_direct(form, gate, up, a, first, panels, out, stride, scratch);
+        return;
+    }
+    for (uint32_t p = first; p < first + panels; p++) {
+        const struct nj_w4 *const matrices[2] = {gate, up};
+        const uint32_t            which[2]    = {p, p};
+        run_tiles(form, matrices, which, 2, a, opened, scales, sums);
+        for (uint32_t t = 0; t < a->tokens; t++)
+            form->store_gelu_up(sums + t * 32, sums + t * 32 + 16, rows_left(gate, p), out + t * stride + (size_t)p * NJ_W4_ROWS_PER_PANEL);
+    }
+}

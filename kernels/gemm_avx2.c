@@ -1,0 +1,274 @@
+/* int4 weights x 16-bit activations on AVX2: vpmaddwd of a pair of weights and a pair of activations, and vpaddd. */
+#include "kernels/forms_avx2.h"
+#include "kernels/gemm.h"
+#include "kernels/math_avx2.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Both products, then both sums: in this order two multiplies and two additions go out each cycle; compilers choose others that lose a fifth. */
+#define PRODUCTS(sum0, sum1, w0, w1, act)                                                                                                  \
+    do {                                                                                                                                   \
+        __m256i product_;                                                                                                                  \
+        __asm__("vpmaddwd %[a], %[v0], %[t]\n\tvpmaddwd %[a], %[v1], %[a]\n\tvpaddd %[t], %[s0], %[s0]\n\tvpaddd %[a], %[s1], %[s1]"       \
+                : [s0] "+x"(sum0), [s1] "+x"(sum1), [a] "+x"(act), [t] "=&x"(product_)                                                     \
+                : [v0] "x"(w0), [v1] "x"(w1));                                                                                             \
+    } while (0)
+
+/* The same for one vector of weights and two tokens. */
+#define PRODUCTS_OF_TWO(sum0, sum1, w, a0, a1)                                                                                             \
+    __asm__("vpmaddwd %[b0], %[v], %[b0]\n\tvpmaddwd %[b1], %[v], %[b1]\n\tvpaddd %[b0], %[s0], %[s0]\n\tvpaddd %[b1], %[s1], %[s1]"       \
+            : [s0] "+x"(sum0), [s1] "+x"(sum1), [b0] "+x"(a0), [b1] "+x"(a1)                                                               \
+            : [v] "x"(w))
+
+/* The four vectors of pairs that lie in 32 bytes: columns (0,2) (4,6) (1,3) (5,7). */
+INLINE __m256i pairs_of(__m256i v, int which)
+{
+    const __m256i mask = _mm256_set1_epi16(15);
+    switch (which) {
+    case 0:
+        return _mm256_and_si256(v, mask);
+    case 1:
+        return _mm256_and_si256(_mm256_srli_epi16(v, 4), mask);
+    case 2:
+        return _mm256_and_si256(_mm256_srli_epi16(v, 8), mask);
+    default:
+        return _mm256_srli_epi16(v, 12);
+    }
+}
+
+static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
+{
+    __m256i *out = opened;
+    for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 8) {
+        __m256i v0 = _mm256_load_si256((const __m256i *)(const void *)blocks),
+                v1 = _mm256_load_si256((const __m256i *)(const void *)blocks + 1);
+#pragma GCC unroll 4
+        for (int pair = 0; pair < 4; pair++) {
+            _mm256_store_si256(out + 2 * pair, pairs_of(v0, pair));
+            _mm256_store_si256(out + 2 * pair + 1, pairs_of(v1, pair));
+        }
+    }
+}
+
+/* ---- tiles ---- */
+INLINE void flush_16xn(const int n, __m256i sum[][2], const float *w_scale, const float *a_scale, bool fresh, float *sums, size_t step)
+{
+    __m256 w0 = _mm256_loadu_ps(w_scale), w1 = _mm256_loadu_ps(w_scale + 8);
+#pragma GCC unroll 6
+    for (int t = 0; t < n; t++, sums += step) {
+        __m256 a  = _mm256_broadcast_ss(a_scale + t);
+        __m256 s0 = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(sums), s1 = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(sums + 8);
+        _mm256_storeu_ps(sums, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[t][0]), _mm256_mul_ps(w0, a), s0));
+        _mm256_storeu_ps(sums + 8, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[t][1]), _mm256_mul_ps(w1, a), s1));
+    }
+}
+
+INLINE void tile_16xn(const int n, const struct nj_tile *tile)
+{
+    const size_t group_bytes = (size_t)tile->group * 2;
+    for (uint32_t g = 0; g < tile->groups; g++)
+        for (uint32_t p = 0; p < tile->panels; p++) {
+            const __m256i *w     = (const __m256i *)(const void *)(tile->opened + p * NJ_OPENED_BYTES + g * group_bytes * 16);
+            const int32_t *words = (const int32_t *)(const void *)(tile->words + g * group_bytes * (size_t)n);
+            const int32_t *start = tile->start + g * tile->tokens;
+            __m256i        sum[6][2];
+#pragma GCC unroll 6
+            for (int t = 0; t < n; t++)
+                sum[t][0] = sum[t][1] = _mm256_set1_epi32(start[t]);
+            for (uint32_t step = 0; step < tile->group / 2; step++, w += 2, words += n) {
+                __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
+#pragma GCC unroll 6
+                for (int t = 0; t < n; t++) {
+                    __m256i a = _mm256_set1_epi32(words[t]);
+                    PRODUCTS(sum[t][0], sum[t][1], w0, w1, a);
+                }
+            }
+            flush_16xn(n, sum, tile->w_scale + (p * tile->groups + g) * 16, tile->a_scale + g * tile->tokens, tile->fresh && g == 0,
+                       tile->sums + p * 16, 32);
+        }
+}
+
+static void tile_16x6(const struct nj_tile *tile)
+{
+    switch (tile->width) {
+    case 1:
+        tile_16xn(1, tile);
+        break;
+    case 2:
+        tile_16xn(2, tile);
+        break;
+    case 3:
+        tile_16xn(3, tile);
+        break;
+    case 4:
+        tile_16xn(4, tile);
+        break;
+    case 5:
+        tile_16xn(5, tile);
+        break;
+    default:
+        tile_16xn(6, tile);
+    }
+}
+
+/* ---- direct ---- */
+#define AHEAD 4096
+
+INLINE void load_scales(const struct nj_direct *job, uint32_t stream, uint32_t g, float *out)
+{
+    size_t at = job->channel ? 0 : (size_t)g * 16;
+    if (job->scale_format == NJ_SCALE_F32) {
+        const float *scales = (const float *)job->scales[stream] + at;
+        _mm256_storeu_ps(out, _mm256_loadu_ps(scales));
+        _mm256_storeu_ps(out + 8, _mm256_loadu_ps(scales + 8));
+        return;
+    }
+    const __m128i *bits = (const __m128i *)(const void *)((const uint16_t *)job->scales[stream] + at);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)
+        _mm256_storeu_ps(out + 8 * i, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(bits + i)), 16)));
+}
+
+/* One to four tokens: 16 rows at a time. */
+INLINE void direct_16xn(const int n, const struct nj_direct *job)
+{
+    const struct nj_act *a      = job->act;
+    const uint32_t       blocks = a->group / 8;
+    for (uint32_t g = 0; g < a->padded / a->group; g++)
+        for (uint32_t s = 0; s < job->streams; s++) {
+            const uint8_t *w     = job->blocks[s] + (size_t)g * blocks * 64;
+            const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n * 2);
+            __m256i        sum[4][2];
+            float          scales[16];
+            load_scales(job, s, g, scales);
+#pragma GCC unroll 4
+            for (int t = 0; t < n; t++)
+                sum[t][0] = sum[t][1] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
+            for (uint32_t j = 0; j < blocks; j++, w += 64) {
+                __m256i v0 = _mm256_load_si256((const __m256i *)(const void *)w),
+                        v1 = _mm256_load_si256((const __m256i *)(const void *)w + 1);
+                _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
+#pragma GCC unroll 4
+                for (int pair = 0; pair < 4; pair++, words += n) {
+                    __m256i w0 = pairs_of(v0, pair), w1 = pairs_of(v1, pair);
+#pragma GCC unroll 4
+                    for (int t = 0; t < n; t++) {
+                        __m256i x = _mm256_set1_epi32(words[t]);
+                        PRODUCTS(sum[t][0], sum[t][1], w0, w1, x);
+                    }
+                }
+            }
+            flush_16xn(n, sum, scales, a->scale + g * a->tokens, g == 0, job->sums + (size_t)s * (size_t)n * 16, 16);
+        }
+}
+
+/* Five to eight tokens: 8 rows at a time, so that each nibble is opened once for all of them. */
+INLINE void direct_8xn(const int n, const struct nj_direct *job)
+{
+    const struct nj_act *a      = job->act;
+    const uint32_t       blocks = a->group / 8;
+    for (uint32_t g = 0; g < a->padded / a->group; g++)
+        for (uint32_t s = 0; s < job->streams; s++) {
+            float scales[16];
+            load_scales(job, s, g, scales);
+            for (int half = 0; half < 2; half++) {
+                const uint8_t *w     = job->blocks[s] + (size_t)g * blocks * 64 + 32 * half;
+                const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n * 2);
+                __m256i        sum[8];
+#pragma GCC unroll 8
+                for (int t = 0; t < n; t++)
+                    sum[t] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
+                for (uint32_t j = 0; j < blocks; j++, w += 64) {
+                    __m256i v = _mm256_load_si256((const __m256i *)(const void *)w);
+                    if (half == 0)
+                        _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
+#pragma GCC unroll 4
+                    for (int pair = 0; pair < 4; pair++, words += n) {
+                        __m256i w0 = pairs_of(v, pair);
+#pragma GCC unroll 4
+                        for (int t = 0; t + 1 < n; t += 2) {
+                            __m256i x0 = _mm256_set1_epi32(words[t]), x1 = _mm256_set1_epi32(words[t + 1]);
+                            PRODUCTS_OF_TWO(sum[t], sum[t + 1], w0, x0, x1);
+                        }
+                        if (n % 2)
+                            sum[n - 1] = _mm256_add_epi32(sum[n - 1], _mm256_madd_epi16(w0, _mm256_set1_epi32(words[n - 1])));
+                    }
+                }
+                __m256 w0   = _mm256_loadu_ps(scales + 8 * half);
+                float *sums = job->sums + (size_t)s * (size_t)n * 16 + 8 * half;
+#pragma GCC unroll 8
+                for (int t = 0; t < n; t++, sums += 16) {
+                    __m256 scale = _mm256_mul_ps(w0, _mm256_broadcast_ss(a->scale + g * a->tokens + t));
+                    __m256 old   = g == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(sums);
+                    _mm256_storeu_ps(sums, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[t]), scale, old));
+                }
+            }
+        }
+}
+
+static void direct_8(const struct nj_direct *job)
+{
+    switch (job->act->tokens) {
+    case 1:
+        direct_16xn(1, job);
+        break;
+    case 2:
+        direct_16xn(2, job);
+        break;
+    case 3:
+        direct_16xn(3, job);
+        break;
+    case 4:
+        direct_16xn(4, job);
+        break;
+    case 5:
+        direct_8xn(5, job);
+        break;
+    case 6:
+        direct_8xn(6, job);
+        break;
+    case 7:
+        direct_8xn(7, job);
+        break;
+    default:
+        direct_8xn(8, job);
+    }
+}
+
+/* ---- results ---- */
+INLINE void store_rows(__m256 v0, __m256 v1, uint32_t rows, float *out)
+{
+    if (rows == 16) {
+        _mm256_storeu_ps(out, v0);
+        _mm256_storeu_ps(out + 8, v1);
+    } else {
+        _mm256_maskstore_ps(out, nj_mask_avx2(rows), v0);
+        if (rows > 8)
+            _mm256_maskstore_ps(out + 8, nj_mask_avx2(rows - 8), v1);
+    }
+}
+
+void nj_store_avx2(const float *sums, uint32_t rows, float *out)
+{
+    store_rows(_mm256_loadu_ps(sums), _mm256_loadu_ps(sums + 8), rows, out);
+}
+
+void nj_store_gelu_up_avx2(const float *gate, const float *up, uint32_t rows, float *out)
+{
+    store_rows(_mm256_mul_ps(nj_gelu_avx2(_mm256_loadu_ps(gate)), _mm256_loadu_ps(up)),
+               _mm256_mul_ps(nj_gelu_avx2(_mm256_loadu_ps(gate + 8)), _mm256_loadu_ps(up + 8)), rows, out);
+}
+
+static const struct nj_gemm_form form = {open_chunk, tile_16x6, direct_8, nj_store_avx2, nj_store_gelu_up_avx2, 8};
+
+void nj_w4a16_gemm_16x6_avx2(const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                             void *scratch)
+{
+    nj_gemm_run(&form, w, a, first, panels, out, stride, scratch);
+}
+
+void nj_w4a16_gelu_up_16x6_avx2(const struct nj_w4 *gate, const struct nj_w4 *up, const struct nj_act *a, uint32_t first, uint32_t panels,
+                                float *out, size_t stride, void *scratch)
+{
+    nj_gemm_run_gelu_up(&form, gate, up, a, first, panels, out, stride, scratch);
+}

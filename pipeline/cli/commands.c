@@ -10,6 +10,7 @@ const struct nj_command_entry nj_commands[] = {
 
 const struct nj_command_entry nj_probes[] = {
     {"detokenize", "-m MODEL", "text of a JSON list of ids on stdin", nj_probe_detokenize, NULL},
+    {"pixels", "IMAGE [--soft-tokens N] -o FILE.npy", "the picture as the model sees it, uint8 [H][W][3]", nj_probe_pixels, NULL},
     {"tokenize", "-m MODEL [--special] [--file FILE]", "ids of a text (stdin or FILE) as a JSON list", nj_probe_tokenize,
      "--special splits the added tokens such as <|turn>; without it they are plain text."},
     {NULL, NULL, NULL, NULL, NULL},

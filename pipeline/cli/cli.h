@@ -39,8 +39,10 @@ int nj_exit(nj_status status);
 
 nj_command nj_cmd_probe;
 nj_command nj_cmd_conf;
+nj_command nj_cmd_convert;
 nj_command nj_probe_detokenize;
 nj_command nj_probe_pixels;
+nj_command nj_probe_tensors;
 nj_command nj_probe_tokenize;
 
 #endif

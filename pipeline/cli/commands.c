@@ -4,6 +4,9 @@
 
 const struct nj_command_entry nj_commands[] = {
     {"conf", "", "print the commented settings file with every key and its default", nj_cmd_conf, NULL},
+    {"convert", "SOURCE -o FILE.nj [--quantize w4a16|none] [--group 32|128|channel] [--head bf16|int8|int4]",
+     "any supported checkpoint into the packed file that a station maps", nj_cmd_convert,
+     "SOURCE is a folder with config.json and safetensors (bf16, fp16, fp32, or compressed-tensors W4A16) or a packed file."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -11,6 +14,8 @@ const struct nj_command_entry nj_commands[] = {
 const struct nj_command_entry nj_probes[] = {
     {"detokenize", "-m MODEL", "text of a JSON list of ids on stdin", nj_probe_detokenize, NULL},
     {"pixels", "IMAGE [--soft-tokens N] -o FILE.npy", "the picture as the model sees it, uint8 [H][W][3]", nj_probe_pixels, NULL},
+    {"tensors", "-m MODEL [--mmproj GGUF] [--json]", "name, shape, type and bytes of each tensor, and where the model comes from",
+     nj_probe_tensors, NULL},
     {"tokenize", "-m MODEL [--special] [--file FILE]", "ids of a text (stdin or FILE) as a JSON list", nj_probe_tokenize,
      "--special splits the added tokens such as <|turn>; without it they are plain text."},
     {NULL, NULL, NULL, NULL, NULL},

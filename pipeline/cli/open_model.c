@@ -5,16 +5,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+/* A directory or a tokenizer.json, plain or compressed, is read as it is; any other file is a checkpoint that holds its tokenizer. */
+static bool holds_tokenizer_only(const char *path)
+{
+    size_t      length = strlen(path);
+    struct stat info;
+    if (stat(path, &info) != 0 || S_ISDIR(info.st_mode))
+        return true;
+    return (length > 5 && !strcmp(path + length - 5, ".json")) || (length > 4 && !strcmp(path + length - 4, ".zst"));
+}
 
 nj_status nj_cli_tokenizer_open(const char *path, struct nj_cli_tokenizer *out, struct nj_error *error)
 {
-    *out = (struct nj_cli_tokenizer){0};
-    return nj_tokenizer_open(path, &out->tokenizer, error);
+    static const struct nj_weights_options text_only = {.text_only = 1};
+    *out                                             = (struct nj_cli_tokenizer){0};
+    if (holds_tokenizer_only(path))
+        return nj_tokenizer_open(path, &out->tokenizer, error);
+    nj_status status = nj_weights_open(path, &text_only, &out->weights, error);
+    if (status == NJ_OK)
+        status = nj_weights_tokenizer(out->weights, &out->tokenizer, error);
+    if (status != NJ_OK)
+        nj_cli_tokenizer_close(out);
+    return status;
 }
 
 void nj_cli_tokenizer_close(struct nj_cli_tokenizer *tokenizer)
 {
     nj_tokenizer_close(tokenizer->tokenizer);
+    nj_weights_close(tokenizer->weights);
     *tokenizer = (struct nj_cli_tokenizer){0};
 }
 

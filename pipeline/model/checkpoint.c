@@ -1,4 +1,5 @@
 #include "pipeline/model/checkpoint.h"
+#include "pipeline/model/packed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,8 @@ static nj_status w4_matrix(struct nj_checkpoint *checkpoint, const char *name, c
 
 nj_status nj_checkpoint_matrix(struct nj_checkpoint *checkpoint, const char *name, struct nj_matrix *out, struct nj_error *error)
 {
+    if (checkpoint->kind == NJ_KIND_PACKED)
+        return nj_packed_matrix(checkpoint, name, out, error);
     const struct nj_tensor *plain  = nj_tensors_find(&checkpoint->tensors, "%s.weight", name);
     const struct nj_tensor *packed = nj_tensors_find(&checkpoint->tensors, "%s.weight_packed", name);
     *out                           = (struct nj_matrix){0};

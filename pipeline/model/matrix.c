@@ -1,65 +1,26 @@
 #include "pipeline/model/matrix.h"
+#include "kernels/number.h"
 
 #include <string.h>
 
 float nj_bf16_to_float(uint16_t bits)
 {
-    uint32_t wide = (uint32_t)bits << 16;
-    float    value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-uint16_t nj_float_to_bf16(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        return (uint16_t)(bits >> 16 | 0x40); /* a NaN stays one */
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+    return nj_bf16_value(bits);
 }
 
 float nj_f16_to_float(uint16_t bits)
 {
-    uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 0x3ff, wide;
-    if (exponent == 31)
-        wide = sign | 0x7f800000u | fraction << 13;
-    else if (exponent)
-        wide = sign | (exponent + 112) << 23 | fraction << 13;
-    else if (!fraction)
-        wide = sign;
-    else {
-        exponent = 113;
-        while (!(fraction & 0x400)) {
-            fraction <<= 1;
-            exponent--;
-        }
-        wide = sign | exponent << 23 | (fraction & 0x3ff) << 13;
-    }
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
+    return nj_f16_value(bits);
+}
+
+uint16_t nj_float_to_bf16(float value)
+{
+    return nj_bf16_round(value);
 }
 
 uint16_t nj_float_to_f16(float value)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
-    bits &= 0x7fffffffu;
-    if (bits > 0x7f800000u)
-        return sign | 0x7e00;
-    if (bits >= 0x477ff000u) /* 65520 and above round to infinity */
-        return sign | 0x7c00;
-    if (bits >= 0x38800000u) { /* normal: from 2^-14 */
-        bits += 0xfffu + (bits >> 13 & 1);
-        return sign | (uint16_t)((bits - 0x38000000u) >> 13);
-    }
-    if (bits < 0x33000000u) /* below half of the smallest subnormal */
-        return sign;
-    uint32_t shift = 126 - (bits >> 23), fraction = (bits & 0x7fffffu) | 0x800000u;
-    uint32_t half = 1u << (shift - 1), kept = fraction >> shift, rest = fraction & ((1u << shift) - 1);
-    return sign | (uint16_t)(kept + (rest > half || (rest == half && (kept & 1))));
+    return nj_f16_round(value);
 }
 
 void nj_widen(enum nj_format format, const void *data, uint64_t count, float *out)
@@ -109,67 +70,49 @@ uint64_t nj_format_row_bytes(enum nj_format format, uint32_t cols)
     return cols % values ? 0 : cols / values * formats[format].bytes;
 }
 
-uint64_t nj_panel_bytes(uint32_t cols)
+struct nj_w4 nj_matrix_w4(const struct nj_matrix *matrix)
 {
-    return (uint64_t)cols / 8 * 64;
-}
-
-static uint64_t panel_of(const struct nj_matrix *matrix, uint32_t row)
-{
-    return (uint64_t)(row / NJ_PANEL_ROWS) * matrix->panel_step;
+    return (struct nj_w4){.blocks       = matrix->data,
+                          .scales       = matrix->scales,
+                          .rows         = matrix->rows,
+                          .cols         = matrix->cols,
+                          .group        = matrix->group,
+                          .scale_format = matrix->scale_format == NJ_F32 ? NJ_SCALE_F32 : NJ_SCALE_BF16,
+                          .panel_step   = matrix->panel_step};
 }
 
 float nj_matrix_scale(const struct nj_matrix *matrix, uint32_t row, uint32_t group_index)
 {
-    uint64_t groups = matrix->cols / matrix->group, index = (uint64_t)row * groups + group_index;
-    if (matrix->format == NJ_W4_PANELS)
-        index = (panel_of(matrix, row) * groups + group_index) * NJ_PANEL_ROWS + row % NJ_PANEL_ROWS;
-    float value;
+    if (matrix->format == NJ_W4_PANELS) {
+        struct nj_w4 w4 = nj_matrix_w4(matrix);
+        return nj_w4_scale(&w4, row, group_index);
+    }
+    uint64_t index = (uint64_t)row * (matrix->cols / matrix->group) + group_index;
+    float    value;
     nj_widen(matrix->scale_format, (const uint8_t *)matrix->scales + index * formats[matrix->scale_format].bytes, 1, &value);
     return value;
 }
 
 void nj_matrix_row_q4(const struct nj_matrix *matrix, uint32_t row, int8_t *out)
 {
-    const uint8_t *data = matrix->data;
-    if (matrix->format == NJ_W4_ROWS) {
-        data += row * nj_format_row_bytes(NJ_W4_ROWS, matrix->cols);
-        for (uint32_t i = 0; i < matrix->cols; i++)
-            out[i] = (int8_t)((data[i / 2] >> 4 * (i % 2) & 15) - 8);
+    if (matrix->format == NJ_W4_PANELS) {
+        struct nj_w4 w4 = nj_matrix_w4(matrix);
+        nj_w4_row_integers(&w4, row, out);
         return;
     }
-    data += panel_of(matrix, row) * nj_panel_bytes(matrix->cols) + row % NJ_PANEL_ROWS * 4;
-    for (uint32_t block = 0; block < matrix->cols / 8; block++)
-        for (uint32_t b = 0; b < 4; b++) {
-            uint8_t pair           = data[64 * (uint64_t)block + b];
-            out[8 * block + b]     = (int8_t)((pair & 15) - 8);
-            out[8 * block + 4 + b] = (int8_t)((pair >> 4) - 8);
-        }
+    const uint8_t *data = (const uint8_t *)matrix->data + row * nj_format_row_bytes(NJ_W4_ROWS, matrix->cols);
+    for (uint32_t i = 0; i < matrix->cols; i++)
+        out[i] = (int8_t)((data[i / 2] >> 4 * (i % 2) & 15) - 8);
 }
 
-/* In chunks, so that the integers need no memory of the caller. */
-static void row_w4(const struct nj_matrix *matrix, uint32_t row, float *out)
+static void row_w4_rows(const struct nj_matrix *matrix, uint32_t row, float *out)
 {
-    enum { CHUNK = 512 };
-    int8_t           q[CHUNK];
-    struct nj_matrix part  = *matrix;
-    float            scale = 0;
-    for (uint32_t from = 0; from < matrix->cols; from += CHUNK) {
-        uint32_t count = matrix->cols - from < CHUNK ? matrix->cols - from : CHUNK;
-        if (matrix->format == NJ_W4_ROWS) {
-            part.data = (const uint8_t *)matrix->data + row * nj_format_row_bytes(NJ_W4_ROWS, matrix->cols) + from / 2;
-            part.cols = count;
-            nj_matrix_row_q4(&part, 0, q);
-        } else {
-            part.data = (const uint8_t *)matrix->data + panel_of(matrix, row) * nj_panel_bytes(matrix->cols) + from / 8 * 64;
-            part.cols = count;
-            nj_matrix_row_q4(&part, row % NJ_PANEL_ROWS, q);
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            if ((from + i) % matrix->group == 0)
-                scale = nj_matrix_scale(matrix, row, (from + i) / matrix->group);
-            out[from + i] = (float)q[i] * scale;
-        }
+    const uint8_t *data  = (const uint8_t *)matrix->data + row * nj_format_row_bytes(NJ_W4_ROWS, matrix->cols);
+    float          scale = 0;
+    for (uint32_t i = 0; i < matrix->cols; i++) {
+        if (i % matrix->group == 0)
+            scale = nj_matrix_scale(matrix, row, i / matrix->group);
+        out[i] = (float)((data[i / 2] >> 4 * (i % 2) & 15) - 8) * scale;
     }
 }
 
@@ -266,9 +209,13 @@ void nj_matrix_row(const struct nj_matrix *matrix, uint32_t row, float *out)
         nj_widen(matrix->format, data, matrix->cols, out);
         return;
     case NJ_W4_ROWS:
-    case NJ_W4_PANELS:
-        row_w4(matrix, row, out);
+        row_w4_rows(matrix, row, out);
         return;
+    case NJ_W4_PANELS: {
+        struct nj_w4 w4 = nj_matrix_w4(matrix);
+        nj_w4_row(&w4, row, out);
+        return;
+    }
     case NJ_I8_ROWS:
         row_i8(matrix, row, out);
         return;

@@ -6,6 +6,7 @@
 #define NJ_MODEL_MATRIX_H
 
 #include "base/status.h"
+#include "kernels/w4.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +16,7 @@ enum nj_format {
     NJ_F16,
     NJ_BF16,
     NJ_W4_ROWS,   /* compressed-tensors pack-quantized: int32 words along a row, nibble k of word w is input 8w + k, plus 8; spec 8.2 */
-    NJ_W4_PANELS, /* the packed file: 64-byte blocks of 16 rows x 8 inputs; byte 4r + b of a block holds inputs b (low) and 4 + b (high) of
-                     row r, plus 8. A panel is the blocks of 16 rows in the order of their inputs */
+    NJ_W4_PANELS, /* the packed file: panels of 16 rows; kernels/w4.h */
     NJ_I8_ROWS,   /* int8 rows, row-major, scale per group (output head) */
     NJ_Q8_0,      /* GGUF blocks, spec 10.5 */
     NJ_Q4_0,
@@ -24,8 +24,6 @@ enum nj_format {
     NJ_Q5_K,
     NJ_Q6_K
 };
-
-#define NJ_PANEL_ROWS 16
 
 struct nj_low_rank { /* y += scale * B (A x), kept apart from the base */
     const float *a;  /* [rank][cols] */
@@ -41,8 +39,8 @@ struct nj_matrix {
     enum nj_format scale_format; /* NJ_F32, NJ_F16 or NJ_BF16 */
     const void    *data;
     const void    *scales; /* row formats: [rows][cols / group]; NJ_W4_PANELS: bf16 or f32 [panels][cols / group][16] */
-    /* NJ_W4_PANELS: from one panel of this matrix to the next, in panels (data and scales alike): 1, or 2 where two matrices alternate.
-     * Alternating: up.data == gate.data + nj_panel_bytes(cols). Rows one after the other: k.data == q.data + q.rows / 16 panels. */
+    /* NJ_W4_PANELS: 1, or 2 where gate and up alternate: `up` then lies one panel behind `gate` (kernels/w4.h). Where q, k and v lie one after the
+     * other, k begins nj_w4_panels(q.rows) panels behind q. */
     uint32_t                  panel_step;
     const struct nj_low_rank *low_rank; /* NULL: none; nj_matrix_row does not include it */
 };
@@ -51,8 +49,8 @@ struct nj_matrix {
 uint64_t    nj_format_row_bytes(enum nj_format format, uint32_t cols);
 const char *nj_format_name(enum nj_format format);
 
-/* Bytes of the int4 values of one panel. */
-uint64_t nj_panel_bytes(uint32_t cols);
+/* NJ_W4_PANELS only: the same view as the kernels know it. */
+struct nj_w4 nj_matrix_w4(const struct nj_matrix *matrix);
 
 /* The values of one row in fp32, exactly as stored: q times scale in fp32, GGUF blocks as gguf-py dequantizes them.  out: [cols] */
 void nj_matrix_row(const struct nj_matrix *matrix, uint32_t row, float *out);

@@ -1,7 +1,9 @@
 /* weights.c: binds the modules of a checkpoint, whatever its container, to the struct that the engine walks, and checks every shape. */
 #include "pipeline/model/weights.h"
 #include "pipeline/model/checkpoint.h"
+#include "pipeline/model/packed.h"
 #include "pipeline/model/safetensors.h"
+#include "pipeline/model/tokenizer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -263,7 +265,15 @@ static nj_status open_any(struct nj_checkpoint *checkpoint, struct nj_error *err
         return nj_fail(error, "%s: no such model file or folder", checkpoint->path);
     if (S_ISDIR(info.st_mode))
         return open_folder(checkpoint, error);
-    return nj_fail(error, "%s: not a model that this program reads: a folder with config.json and safetensors is", checkpoint->path);
+    checkpoint->maps = calloc(1, sizeof *checkpoint->maps);
+    if (!checkpoint->maps)
+        return nj_fail(error, "%s: no memory to open it", checkpoint->path);
+    NJ_TRY(nj_map_open(checkpoint->path, &checkpoint->maps[0], error));
+    checkpoint->map_count = 1;
+    if (nj_packed_open(checkpoint, error) == NJ_NOT_FOUND)
+        return nj_fail(error, "%s: a safetensors file by itself; give the folder that holds it together with config.json",
+                       checkpoint->path);
+    return checkpoint->kind == NJ_KIND_PACKED ? NJ_OK : NJ_ERROR;
 }
 
 /* A multimodal config whose file holds no tower (a text-only save, or a GGUF without its companion) is opened as text only. */
@@ -320,4 +330,15 @@ void nj_weights_close(struct nj_weights *weights)
         return;
     nj_checkpoint_close(weights->checkpoint);
     free(weights);
+}
+
+nj_status nj_weights_tokenizer(const struct nj_weights *weights, struct nj_tokenizer **out, struct nj_error *error)
+{
+    const struct nj_checkpoint *checkpoint = weights->checkpoint;
+    if (checkpoint->kind == NJ_KIND_FOLDER)
+        return nj_tokenizer_open(checkpoint->path, out, error);
+    const struct nj_tensor *blob = nj_tensors_find(&checkpoint->tensors, NJ_PACKED_TOKENIZER);
+    if (!blob)
+        return nj_fail(error, "%s: no tokenizer in it: the file is damaged; convert the model again", checkpoint->path);
+    return nj_tokenizer_open_packed(blob->data, blob->size, out, error);
 }

@@ -1,0 +1,126 @@
+/* cmd_convert.c: `nightjar convert SRC -o FILE.nj ...` */
+#include "base/log.h"
+#include "base/pool.h"
+#include "pipeline/cli/cli.h"
+#include "pipeline/model/convert.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+struct display {
+    struct nj_progress bar;
+    const char        *phase;
+    uint64_t           done;
+};
+
+static bool on_progress(void *arg, const char *phase, uint64_t done, uint64_t total)
+{
+    struct display *display = arg;
+    if (!display->phase || strcmp(display->phase, phase)) {
+        if (display->phase)
+            nj_progress_end(&display->bar, display->done);
+        display->bar   = (struct nj_progress){0};
+        display->phase = phase;
+        nj_progress_begin(&display->bar, phase, "MB", total / 1000000);
+    }
+    display->done = done / 1000000;
+    nj_progress_at(&display->bar, display->done);
+    return stop_asked;
+}
+
+static int choose(const char *text, const char *const *names)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(text, names[i]))
+            return i;
+    return -1;
+}
+
+static int read_options(int argc, char **argv, struct nj_convert_options *options, const char **source, const char **target)
+{
+    static const struct option known[] = {{"output", required_argument, NULL, 'o'}, {"quantize", required_argument, NULL, 'q'},
+                                          {"group", required_argument, NULL, 'g'},  {"head", required_argument, NULL, 'h'},
+                                          {"mmproj", required_argument, NULL, 'm'}, {NULL, 0, NULL, 0}};
+    static const char *const methods[] = {"none", "w4a16", NULL}, *const groups[] = {"channel", "32", "64", "128", NULL},
+                             *const heads[] = {"keep", "bf16", "int8", "int4", NULL};
+    static const uint32_t           sizes[] = {0, 32, 64, 128};
+    int                             chosen;
+    options->plan.group = 128;
+    optind              = 1;
+    for (int letter; (letter = getopt_long(argc, argv, "o:", known, NULL)) != -1;) {
+        switch (letter) {
+        case 'o':
+            *target = optarg;
+            break;
+        case 'm':
+            options->mmproj = optarg;
+            break;
+        case 'q':
+            if ((chosen = choose(optarg, methods)) < 0)
+                return nj_usage("convert", "--quantize %s: it is w4a16 or none", optarg);
+            options->plan.quantize = chosen == 1;
+            break;
+        case 'g':
+            if ((chosen = choose(optarg, groups)) < 0)
+                return nj_usage("convert", "--group %s: it is 32, 64, 128 or channel", optarg);
+            options->plan.group = sizes[chosen];
+            break;
+        case 'h':
+            if ((chosen = choose(optarg, heads)) < 0)
+                return nj_usage("convert", "--head %s: it is bf16, int8 or int4", optarg);
+            options->plan.head = (enum nj_head)chosen;
+            break;
+        default:
+            return nj_usage("convert", "see `nightjar help convert`");
+        }
+    }
+    if (optind + 1 != argc)
+        return nj_usage("convert", optind < argc ? "%s: only one source at a time" : "what shall be converted?", argv[argc - 1]);
+    *source = argv[optind];
+    if (!*target)
+        return nj_usage("convert", "where to? -o FILE.nj is missing");
+    return 0;
+}
+
+static void print_report(const char *target, const struct nj_convert_report *report)
+{
+    nj_log(NJ_LOG_INFO, "%s: %.2f GB; of %zu modules %zu are int4, %zu int8; %zu as the source had them", target,
+           (double)report->bytes / 1e9, report->modules, report->int4, report->int8, report->kept);
+    if (report->rounded)
+        nj_log(NJ_LOG_INFO, "%zu modules were quantised here; their weights changed by %.2f %% (root mean square, relative)",
+               report->rounded, 100 * report->error);
+}
+
+int nj_cmd_convert(struct nj_cli *cli, int argc, char **argv)
+{
+    struct display            display = {0};
+    struct nj_convert_options options = {.progress = on_progress, .progress_arg = &display};
+    struct nj_convert_report  report;
+    const char               *source = NULL, *target = NULL;
+    int                       usage = read_options(argc, argv, &options, &source, &target);
+    if (usage)
+        return usage;
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    nj_status status = nj_pool_open((unsigned)cli->conf.model.threads, &options.pool, &cli->error);
+    if (status == NJ_OK)
+        status = nj_convert(source, target, &options, &report, &cli->error);
+    if (display.phase)
+        nj_progress_end(&display.bar, display.done);
+    nj_pool_close(options.pool);
+    if (status == NJ_OK)
+        print_report(target, &report);
+    return nj_exit(status);
+}

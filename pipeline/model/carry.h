@@ -1,0 +1,25 @@
+/* carry.h: small files that travel with a model (tokenizer, chat template, processor): read beside the source or out of a packed file. */
+#ifndef NJ_MODEL_CARRY_H
+#define NJ_MODEL_CARRY_H
+
+#include "pipeline/model/checkpoint.h"
+
+struct nj_carried {
+    char     name[64];
+    uint8_t *data; /* owned */
+    size_t   size;
+};
+
+struct nj_carried_list { /* zero-initialise; nj_carried_free */
+    struct nj_carried file[16];
+    size_t            count;
+};
+
+/* Collects the files that the checkpoint has. In a packed file they are tensors `file.NAME`, compressed with zstd. */
+nj_status nj_carried_read(const struct nj_checkpoint *checkpoint, struct nj_carried_list *out, struct nj_error *error);
+void      nj_carried_free(struct nj_carried_list *list);
+
+/* zstd of one file; *out is malloc'd. */
+nj_status nj_carried_compress(const struct nj_carried *file, uint8_t **out, size_t *size, struct nj_error *error);
+
+#endif

@@ -1,0 +1,30 @@
+/* convert.h: any checkpoint that this program opens into the packed file, with what the user wants done on the way.
+ *
+ * One call is one conversion: sources are hashed, adapters merged, channels removed, weights quantised, the file written beside its name, checked against
+ * its checksums, and renamed. Whatever interrupts it, no half file remains. */
+#ifndef NJ_MODEL_CONVERT_H
+#define NJ_MODEL_CONVERT_H
+
+#include "pipeline/model/packed_write.h"
+
+struct nj_convert_options {
+    struct nj_plan_options plan;
+    const char            *mmproj; /* or NULL */
+    struct nj_pool        *pool;
+    /* Told of each phase ("reading", "writing", "checking"); true asks to stop. */
+    bool (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
+    void *progress_arg;
+};
+
+/* What was done, for people. */
+struct nj_convert_report {
+    uint64_t bytes;                     /* of the file written */
+    size_t   modules, int4, int8, kept; /* kept: as the source had them */
+    size_t   rounded;                   /* quantised here */
+    double   error;                     /* mean over those of the relative root mean square change */
+};
+
+nj_status nj_convert(const char *source, const char *target, const struct nj_convert_options *options, struct nj_convert_report *report,
+                     struct nj_error *error);
+
+#endif

@@ -1,0 +1,59 @@
+/* plan.h: what a conversion will write, decided for every module before the first byte is.
+ *
+ * A plan takes an open checkpoint and what the user asked for (adapters, channels to remove, quantisation, head), and says for each module which rows it
+ * will have and how they are stored. packed_write.c and export.c carry it out; neither decides anything about values. */
+#ifndef NJ_MODEL_PLAN_H
+#define NJ_MODEL_PLAN_H
+
+#include "base/json.h"
+#include "pipeline/model/modules.h"
+#include "pipeline/model/rows.h"
+
+enum nj_head { NJ_HEAD_KEEP, NJ_HEAD_BF16, NJ_HEAD_INT8, NJ_HEAD_INT4 };
+
+struct nj_plan_options {
+    bool         quantize; /* W4A16 by round-to-nearest */
+    uint32_t     group;    /* 32, 64 or 128; 0: one scale a row */
+    enum nj_head head;
+};
+
+struct nj_plan_module {
+    const struct nj_module *module;
+    struct nj_rows          rows;
+    /* NJ_F32, NJ_F16, NJ_BF16, a GGUF block format (copied), NJ_I8_ROWS, or NJ_W4_ROWS, which here says int4 whatever the layout. */
+    enum nj_format format;
+    uint32_t       group;        /* of int4 and int8 */
+    enum nj_format scale_format; /* of int4 and int8 */
+    bool           rounded;      /* values are not those of the source: they were quantised here */
+    double         error;        /* once written: root mean square of what rounding changed, relative to the weights */
+};
+
+struct nj_plan {
+    struct nj_weights     *weights; /* borrowed */
+    struct nj_modules      modules;
+    struct nj_plan_module *list; /* in the order of `modules` */
+    size_t                 count;
+    struct nj_plan_options options;
+    bool                   untied; /* the head is written beside the embedding */
+};
+
+/* Every module as the source has it, before adapters and removals. The weights must outlive the plan. */
+nj_status nj_plan_open(struct nj_weights *weights, const struct nj_plan_options *options, struct nj_plan *out, struct nj_error *error);
+
+/* Decides formats, once rows are final. Refuses changes to int4 or block weights unless they are quantised again. */
+nj_status nj_plan_settle(struct nj_plan *plan, struct nj_error *error);
+void      nj_plan_close(struct nj_plan *plan);
+
+struct nj_plan_module *nj_plan_find(const struct nj_plan *plan, const char *name);
+
+/* Scratch memory that the functions below need for modules of a plan: floats. */
+size_t nj_plan_scratch(const struct nj_plan *plan);
+
+/* Integers and scales of one row of an int4 or int8 module; integers of the source are kept where it has them.
+ *   scratch  nj_plan_scratch() floats;  q  out [cols];  scales  out [cols / group];  error  adds (squared change, squared weight) if not NULL */
+void nj_plan_row_integers(const struct nj_plan_module *module, uint32_t row, float *scratch, int8_t *q, float *scales, double error[2]);
+
+/* Bytes of one row of a plain or block module, as it is stored. */
+void nj_plan_row_bytes(const struct nj_plan_module *module, uint32_t row, float *scratch, void *out);
+
+#endif

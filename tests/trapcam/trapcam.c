@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "pipeline/picture/picture.h"
+#include "pipeline/sentinel/prompts.h"
 #include "tests/trapcam/card.h"
 #include "tests/trapcam/scene.h"
 
@@ -146,6 +147,27 @@ static int draw_frames(const struct options *options, const struct event *event,
     return ok;
 }
 
+/* The two questions about this event, as conversations, so that training asks what the station will ask. */
+static void add_questions(struct nj_text *out, const struct options *options, const struct event *event, uint32_t number, int64_t taken_at)
+{
+    static const char *const names[]   = {[NJ_PROMPT_EVENT_LIVE] = "live", [NJ_PROMPT_EVENT_TRAINED] = "trained"};
+    static const char        letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    char                     id[13]    = "NJ", time[NJ_TIME_TEXT];
+    for (uint32_t i = 0; i < 10; i++)
+        id[2 + i] = letters[hash(options->seed, number, 200 + i) % 32];
+    nj_time_local(taken_at, time);
+    struct nj_prompt_record record = {
+        .event_id = id, .site_id = options->site, .local_datetime = time, .frame_count = (unsigned)event->frames};
+    nj_text_addf(out, ",\"capture_event_id\":\"%s\"", id);
+    for (int prompt = NJ_PROMPT_EVENT_LIVE; prompt <= NJ_PROMPT_EVENT_TRAINED; prompt++) {
+        json_t *conversation = nj_prompt_conversation((enum nj_prompt)prompt, &record);
+        char   *words        = json_dumps(json_object_get(conversation, "messages"), JSON_COMPACT);
+        nj_text_addf(out, ",\"%s\":%s", names[prompt], words ? words : "null");
+        free(words);
+        json_decref(conversation);
+    }
+}
+
 static nj_status put_stream(const struct options *options, const struct event *event, const struct frame *frames,
                             const struct nj_text *truth, struct nj_error *error)
 {
@@ -223,6 +245,8 @@ static nj_status run(const struct options *options, struct nj_error *error)
             status = nj_fail(error, "no memory for a picture of %d x %d", options->width, options->height);
         if (status == NJ_OK)
             add_truth(&truth, options, &event, number, taken_at, &seen);
+        if (status == NJ_OK && options->stream)
+            add_questions(&truth, options, &event, number, taken_at);
         if (status == NJ_OK)
             status = options->stream ? put_stream(options, &event, frames, &truth, error)
                                      : put_card(options, &event, frames, &truth, &pictures, truth_file, error);

@@ -1,0 +1,126 @@
+"""Step 1: the vision tower learns which species covers each soft token. A small linear head on the features is thrown away afterwards.
+
+    vision.py EVENTS_DIR OUT.pt --minutes M [--resume]
+Samples from whatever has been drawn so far, so drawing and learning may run side by side."""
+import argparse
+import os
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from events import SPECIES, Events
+from shape import GRID, VOCABULARY, build
+
+COLUMNS, ROWS = 3 * GRID[1], 3 * GRID[0]
+POSITIONS = torch.stack([torch.arange(ROWS * COLUMNS) % COLUMNS, torch.arange(ROWS * COLUMNS) // COLUMNS], -1)
+PLACEHOLDER_IDS = {name: VOCABULARY - 1 for name in ("<|image|>", "<|image>", "<image|>", "<|audio|>", "<|audio>", "<audio|>", "<|video|>", "<turn|>", "<|tool_response>")}
+
+
+def patches(frames):
+    """uint8 [n][H][W][3] -> float [n][patches][768], pixel-major with channels innermost."""
+    n, h, w, _ = frames.shape
+    x = torch.from_numpy(frames).float() / 255
+    return x.reshape(n, h // 16, 16, w // 16, 16, 3).permute(0, 1, 3, 2, 4, 5).reshape(n, -1, 768)
+
+
+def without_bounds(model):
+    """Training has no clip bounds; leaving the no-op clamps out saves a sixth of the time."""
+    for module in model.modules():
+        if hasattr(module, "use_clipped_linears"):
+            module.use_clipped_linears = False
+    return model
+
+
+def features(model, frames):
+    """[n][soft tokens][text hidden]"""
+    x = patches(frames)
+    out = model.model.get_image_features(x, POSITIONS[None].expand(len(x), -1, -1)).pooler_output
+    out = torch.cat(list(out)) if not torch.is_tensor(out) else out
+    return out.reshape(len(x), GRID[0] * GRID[1], -1)
+
+
+def augment(frames, cells, random):
+    """Mirrored, brighter or darker, now and then without colour."""
+    frames, cells = frames.astype(np.float32), cells.copy()
+    for i in range(len(frames)):
+        if random.random() < 0.5:
+            frames[i] = frames[i, :, ::-1]
+            cells[i] = cells[i].reshape(GRID)[:, ::-1].reshape(-1)
+        frames[i] = (frames[i] - 128) * random.uniform(0.75, 1.25) + 128 + random.uniform(-25, 25)
+        if random.random() < 0.1:
+            frames[i] = frames[i].mean(-1, keepdims=True)
+    return frames.clip(0, 255).astype(np.uint8), cells
+
+
+def score(model, head, events, frames):
+    model.eval()
+    right = covered = false = empty = 0
+    with torch.no_grad():
+        for at in range(0, len(frames), 16):
+            rows = np.sort(frames[at:at + 16])
+            guess = head(features(model, np.asarray(events.frames[rows]))).argmax(-1).numpy()
+            truth = np.asarray(events.cells[rows])
+            right += ((guess == truth) & (truth > 0)).sum()
+            covered += (truth > 0).sum()
+            false += ((guess > 0) & (truth == 0)).sum()
+            empty += (truth == 0).sum()
+    model.train()
+    return right / max(covered, 1), false / max(empty, 1)
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("events")
+    options.add_argument("out")
+    options.add_argument("--minutes", type=float, default=60)
+    options.add_argument("--batch", type=int, default=12)
+    options.add_argument("--rate", type=float, default=1.5e-3)
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--resume", action="store_true")
+    o = options.parse_args()
+    torch.manual_seed(1)
+    torch.set_num_threads(o.threads)
+    random = np.random.default_rng(1 if not o.resume else int(time.time()))
+    model = without_bounds(build(PLACEHOLDER_IDS))
+    model.set_attn_implementation("sdpa")
+    head = torch.nn.Linear(model.config.text_config.hidden_size, 1 + len(SPECIES))
+    if o.resume and os.path.exists(o.out):
+        saved = torch.load(o.out)
+        model.load_state_dict(saved["model"], strict=False)
+        head.load_state_dict(saved["head"])
+    parts = [model.model.vision_tower, model.model.embed_vision]
+    parameters = [p for part in parts for p in part.parameters()] + list(head.parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=o.rate, betas=(0.9, 0.98), weight_decay=0.02)
+    events, start, step, seen, running = Events(o.events), time.time(), 0, 0, 0.0
+    held = min(200, len(events.frames) // 10)
+    while True:
+        share = (time.time() - start) / (o.minutes * 60)
+        if share >= 1:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = o.rate * min(1, (step + 1) / 100) * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * share)))
+        rows = np.sort(random.choice(np.arange(held, len(events.frames)), o.batch, replace=False))
+        frames, cells = augment(np.asarray(events.frames[rows]), np.asarray(events.cells[rows]), random)
+        logits = head(features(model, frames))
+        truth = torch.from_numpy(cells).long()
+        weight = torch.ones(1 + len(SPECIES))
+        weight[0] = 0.25
+        loss = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), weight=weight)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        step, seen, running = step + 1, seen + len(rows), 0.98 * running + 0.02 * loss.item() if step else loss.item()
+        if step % 200 == 0:
+            right, false = score(model, head, events, np.arange(held))
+            print(f"{(time.time() - start) / 60:6.1f} min  step {step}  frames {seen} of {len(events.frames)}  loss {running:.3f}  "
+                  f"covered tokens right {right:.3f}  false alarms {false:.4f}", flush=True)
+            torch.save({"model": model.state_dict(), "head": head.state_dict()}, o.out)
+            events.refresh()
+    torch.save({"model": model.state_dict(), "head": head.state_dict()}, o.out)
+
+
+if __name__ == "__main__":
+    main()

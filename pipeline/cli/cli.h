@@ -40,6 +40,7 @@ int nj_exit(nj_status status);
 nj_command nj_cmd_probe;
 nj_command nj_cmd_conf;
 nj_command nj_cmd_convert;
+nj_command nj_cmd_simulate;
 nj_command nj_probe_detokenize;
 nj_command nj_probe_pixels;
 nj_command nj_probe_tensors;

@@ -8,6 +8,9 @@ const struct nj_command_entry nj_commands[] = {
      "any supported checkpoint into the packed file that a station maps", nj_cmd_convert,
      "SOURCE is a folder with config.json and safetensors (bf16, fp16, fp32, or compressed-tensors W4A16) or a packed file."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
+    {"simulate", "--weather F.csv --arrivals F.csv -o LOG.csv", "the real scheduler against simulated sun, battery, clock and cost",
+     nj_cmd_simulate,
+     "The world is set with --set sim.KEY=VALUE and the station's own keys. The last line on stdout is one JSON object with the score."},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -42,8 +42,11 @@ nj_command nj_cmd_conf;
 nj_command nj_cmd_convert;
 nj_command nj_cmd_simulate;
 nj_command nj_probe_detokenize;
+nj_command nj_probe_generate;
+nj_command nj_probe_logits;
 nj_command nj_probe_pixels;
 nj_command nj_probe_tensors;
 nj_command nj_probe_tokenize;
+nj_command nj_probe_vision;
 
 #endif

@@ -16,10 +16,22 @@ const struct nj_command_entry nj_commands[] = {
 
 const struct nj_command_entry nj_probes[] = {
     {"detokenize", "-m MODEL", "text of a JSON list of ids on stdin", nj_probe_detokenize, NULL},
+    {"generate", "-m MODEL --ids IDS.json -n N [--image FILE]… [--soft-tokens N] [--exact] [--json]",
+     "the likeliest continuation of a prompt, as JSON", nj_probe_generate,
+     "IDS.json is a JSON list with the expanded image positions; pictures fill them in order. The stop id, if one was reached, is the "
+     "last\n"
+     "of the ids and not part of the text. --exact computes in fp32 over the weights as stored. --mmproj FILE.gguf adds the vision tower "
+     "of\n"
+     "a GGUF model, --lora DIR an adapter."},
+    {"logits", "-m MODEL --ids IDS.json [--image FILE]… [--soft-tokens N] [--all] [--exact] -o L.npy",
+     "logits after a prompt, or after each of its positions", nj_probe_logits,
+     "The array is [positions][vocabulary] with --all, else [vocabulary]. Softcap applied."},
     {"pixels", "IMAGE [--soft-tokens N] -o FILE.npy", "the picture as the model sees it, uint8 [H][W][3]", nj_probe_pixels, NULL},
     {"tensors", "-m MODEL [--mmproj GGUF] [--json]", "name, shape, type and bytes of each tensor, and where the model comes from",
      nj_probe_tensors, NULL},
     {"tokenize", "-m MODEL [--special] [--file FILE]", "ids of a text (stdin or FILE) as a JSON list", nj_probe_tokenize,
      "--special splits the added tokens such as <|turn>; without it they are plain text."},
+    {"vision", "-m MODEL IMAGE [--soft-tokens N] [--exact] -o F.npy", "features of a picture as they replace the image positions",
+     nj_probe_vision, "N is the budget: 70, 140, 280, 560 or 1120."},
     {NULL, NULL, NULL, NULL, NULL},
 };

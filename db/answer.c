@@ -184,3 +184,19 @@ nj_status nj_db_event_find(struct nj_db *db, const char *id, int64_t *event, str
     sqlite3_reset(row);
     return status;
 }
+
+nj_status nj_db_event_id(struct nj_db *db, int64_t event, char out[NJ_DB_EVENT_ID], struct nj_error *error)
+{
+    sqlite3_stmt *row;
+    nj_status     status = nj_db_query(db, &row, error, "SELECT event_id FROM event WHERE event = ?", "i", event);
+    if (status == NJ_OK)
+        status = nj_db_step(db, row, error);
+    if (status == NJ_NOT_FOUND)
+        return nj_fail_as(NJ_NOT_FOUND, error, "no such event");
+    if (status != NJ_OK)
+        return status;
+    strncpy(out, nj_db_text(row, 0), NJ_DB_EVENT_ID - 1);
+    out[NJ_DB_EVENT_ID - 1] = 0;
+    sqlite3_reset(row);
+    return NJ_OK;
+}

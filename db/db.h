@@ -265,8 +265,9 @@ struct nj_db_review {
  * sentence if the event does not exist, is not done, or has nothing to undo. */
 nj_status nj_db_review(struct nj_db *db, int64_t event, const struct nj_db_review *review, struct nj_error *error);
 
-/* Event ids as rangers type them: whole, or the first letters if they name one event only. */
+/* Event ids as rangers type them: whole, or the first letters if they name one event only. And the whole id of an event. */
 nj_status nj_db_event_find(struct nj_db *db, const char *id, int64_t *event, struct nj_error *error);
+nj_status nj_db_event_id(struct nj_db *db, int64_t event, char out[NJ_DB_EVENT_ID], struct nj_error *error);
 
 /* ---- what the station remembers --------------------------------------------------------------------------------------------------------- */
 
@@ -324,14 +325,16 @@ struct nj_db_value {
     size_t          text_size;
 };
 
-/* Names of the contract views, and which rows of them. A NULL or 0 member does not select. */
+/* Which rows of which view. A NULL or 0 member does not select. Besides the views of the contract there are, for our own pages: event_details,
+ * frames, reasons, choices, model_detections, model_answers, reviews, decisions, event_decisions, samples, cards, counts, spending (view.c). */
 struct nj_db_query {
-    const char *view;            /* "files" "events" "detections" "review_queue" "nights" "species_nights" "outbox" */
+    const char *view;
     const char *night;           /* YYYY-MM-DD */
     const char *from, *to;       /* nights, both included */
     const char *species, *state; /* state: of events; status of review_queue; outcome of files */
     const char *event_id;
     bool        newest_first;
+    bool        names_first; /* call the callback once before the rows, with values NULL */
     int64_t     limit;
 };
 

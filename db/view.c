@@ -1,23 +1,73 @@
 /* view.c: reading the views of the contract for lists, exports and reports. */
 #include "db/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define MAX_COLUMNS 32
+#define MAX_COLUMNS 48
 
-/* Which filters a view knows, and the column that each means. "" = it does not. */
+/* Where rows come from, and the columns that filters mean ("" = it has none). The first seven are the contract; the others serve our own pages. */
 struct shape {
-    const char *view, *night, *species, *state, *order;
+    const char *view, *from, *night, *species, *state, *order;
 };
 
+#define RANK "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END"
+
 static const struct shape shapes[] = {
-    {"files", "", "", "outcome", "file_id"},
-    {"events", "night", "species", "state", "started_at"},
-    {"detections", "", "species", "", "event_id"},
-    {"review_queue", "night", "species", "status", "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, started_at"},
-    {"nights", "night", "", "", "night"},
-    {"species_nights", "night", "species", "", "night"},
-    {"outbox", "", "", "", "item_id"},
+    {"files", "files", "", "", "outcome", "file_id"},
+    {"events", "events", "night", "species", "state", "started_at"},
+    {"detections", "detections", "", "species", "", "event_id"},
+    {"review_queue", "review_queue", "night", "species", "status", RANK ", started_at"},
+    {"nights", "nights", "night", "", "", "night"},
+    {"species_nights", "species_nights", "night", "species", "", "night"},
+    {"outbox", "outbox", "", "", "", "item_id"},
+
+    /* an event with what is in no view: triage, parking, people, the sum of the clock corrections that apply */
+    {"event_details",
+     "(SELECT v.*, e.people, e.interest, e.interest_words, e.attempts, e.parked, e.review AS review_status, e.first_seen_utc,"
+     " e.event AS number, CAST(c.mount AS TEXT) AS mount, (SELECT count(*) FROM event w WHERE w.state = 'ready' AND e.state = 'ready'"
+     " AND (w.interest, -w.event) > (e.interest, -e.event)) AS ahead, ifnull((SELECT sum(o.seconds) FROM clock_offset o"
+     " WHERE o.card = e.card AND (o.camera IS NULL OR o.camera = e.camera) AND ifnull(e.started_at >= o.from_time, 1)"
+     " AND ifnull(e.started_at < o.to_time, 1)), 0) AS clock_offset FROM events v JOIN event e USING(event_id) JOIN card c ON c.card = "
+     "e.card)",
+     "night", "species", "state", "started_at"},
+    {"frames",
+     "(SELECT f.event_id, f.frame_index, f.path_text AS path, CAST(c.mount AS TEXT) || '/' || CAST(f.path AS TEXT) AS place, f.taken_at,"
+     " f.taken_at_source, f.width, f.height, f.bytes, lower(hex(f.hash)) AS hash, c.name AS card FROM file f JOIN card c USING(card))",
+     "", "", "", "event_id, frame_index"},
+    {"reasons", "(SELECT e.event_id, r.reason, r.kind, r.code, r.words FROM event e JOIN reason r ON r.answer = e.model_answer)", "", "",
+     "", "event_id, reason"},
+    {"choices",
+     "(SELECT e.event_id, c.choice, c.at, c.value, c.probability, c.runner_up, c.runner_up_probability"
+     " FROM event e JOIN choice c ON c.answer = e.model_answer)",
+     "", "", "", "event_id, choice"},
+    {"model_detections",
+     "(SELECT e.event_id, e.night, d.* FROM event e JOIN detection d ON d.answer = e.model_answer WHERE e.answer <> e.model_answer)",
+     "night", "", "", "event_id, detection"},
+    {"model_answers", "(SELECT e.event_id, a.json, a.raw, a.made_utc, a.model FROM event e JOIN answer a ON a.answer = e.model_answer)", "",
+     "", "", "event_id"},
+    {"reviews", "(SELECT event_id, review, action, by_whom, at_utc, notes, fields, undone FROM review)", "", "", "", "review"},
+    {"decisions",
+     "(SELECT d.rowid AS decision, at_utc, what, reason, (SELECT event_id FROM event e WHERE e.event = d.event) AS event_id FROM decision "
+     "d)",
+     "", "", "", "decision"},
+    {"event_decisions", "(SELECT e.event_id, d.at_utc, d.what, d.reason FROM event e JOIN decision d ON d.event = e.event)", "", "", "",
+     "at_utc"},
+    {"samples", "sample", "", "", "", "at_utc"},
+    {"cards", "(SELECT name, CAST(mount AS TEXT) AS mount, first_seen_utc, last_seen_utc FROM card)", "", "", "", "last_seen_utc"},
+    {"counts",
+     "(SELECT ifnull(sum(events), 0) AS events, ifnull(sum(files), 0) AS files, ifnull(sum(rejected_files), 0) AS rejected_files,"
+     " ifnull(sum(failed), 0) AS failed, ifnull(sum(to_review), 0) AS to_review,"
+     " (SELECT count(*) FROM event WHERE state = 'open') AS open, (SELECT count(*) FROM event WHERE state = 'ready') AS ready,"
+     " (SELECT count(*) FROM event WHERE state = 'running') AS running, (SELECT count(*) FROM event WHERE state = 'deferred') AS deferred,"
+     " (SELECT max(finished_utc) FROM event) AS last_finished_utc, (SELECT count(*) FROM outbox_item WHERE acknowledged_utc IS NULL) AS "
+     "unsent"
+     " FROM night_total)",
+     "", "", "", "events"},
+    {"spending",
+     "(SELECT count(*) AS events, sum(seconds) AS seconds, sum(energy_wh) AS energy_wh FROM (SELECT seconds, energy_wh FROM event"
+     " WHERE state = 'done' ORDER BY finished_utc DESC LIMIT 100))",
+     "", "", "", "events"},
 };
 
 static nj_status compose(struct nj_text *sql, const struct nj_db_query *query, struct nj_error *error)
@@ -31,7 +81,7 @@ static nj_status compose(struct nj_text *sql, const struct nj_db_query *query, s
     if (((query->night || query->from || query->to) && !*shape->night) || (query->species && !*shape->species) ||
         (query->state && !*shape->state))
         return nj_fail(error, "%s: this view cannot be chosen from in that way", query->view);
-    nj_text_addf(sql, "SELECT * FROM %s WHERE 1", shape->view);
+    nj_text_addf(sql, "SELECT * FROM %s WHERE 1", shape->from);
     if (query->night)
         nj_text_addf(sql, " AND %s = :night", shape->night);
     if (query->from)
@@ -42,12 +92,12 @@ static nj_status compose(struct nj_text *sql, const struct nj_db_query *query, s
         nj_text_addf(sql, " AND %s = :state", shape->state);
     if (query->event_id)
         nj_text_add(sql, " AND event_id = :event");
-    if (query->species && (!strcmp(shape->view, "events") || !strcmp(shape->view, "review_queue")))
-        nj_text_add(sql, " AND event_id IN (SELECT event_id FROM detections WHERE species = :species)");
-    else if (query->species)
+    /* the column of an event holds all its labels; one label is looked up where each has its row */
+    if (query->species && (!strcmp(shape->view, "detections") || !strcmp(shape->view, "species_nights")))
         nj_text_add(sql, " AND species = :species");
-    if (*shape->order)
-        nj_text_addf(sql, " ORDER BY %s%s", shape->order, query->newest_first ? " DESC" : "");
+    else if (query->species)
+        nj_text_add(sql, " AND event_id IN (SELECT event_id FROM detections WHERE species = :species)");
+    nj_text_addf(sql, " ORDER BY %s%s", shape->order, query->newest_first ? " DESC" : "");
     if (query->limit > 0)
         nj_text_add(sql, " LIMIT :limit");
     return sql->failed ? nj_fail(error, "%s: no memory", query->view) : NJ_OK;
@@ -87,6 +137,7 @@ nj_status nj_db_select(struct nj_db *db, const struct nj_db_query *query, nj_db_
 {
     struct nj_text     sql       = {0};
     sqlite3_stmt      *statement = NULL;
+    char               kept[MAX_COLUMNS][64]; /* the first step may prepare the statement again, and its names with it */
     const char        *names[MAX_COLUMNS];
     struct nj_db_value values[MAX_COLUMNS];
     nj_status          status = compose(&sql, query, error);
@@ -108,8 +159,12 @@ nj_status nj_db_select(struct nj_db *db, const struct nj_db_query *query, nj_db_
     int count = sqlite3_column_count(statement);
     if (count > MAX_COLUMNS)
         count = MAX_COLUMNS;
-    for (int i = 0; i < count; i++)
-        names[i] = sqlite3_column_name(statement, i);
+    for (int i = 0; i < count; i++) {
+        snprintf(kept[i], sizeof kept[i], "%s", sqlite3_column_name(statement, i));
+        names[i] = kept[i];
+    }
+    if (query->names_first && (status = callback(user, names, NULL, (size_t)count)) != NJ_OK)
+        goto cleanup;
     while ((status = nj_db_step(db, statement, error)) == NJ_OK) {
         for (int i = 0; i < count; i++)
             read_value(statement, i, &values[i]);

@@ -7,6 +7,12 @@ const struct nj_command_entry nj_commands[] = {
     {"convert", "SOURCE -o FILE.nj [--quantize w4a16|none] [--group 32|128|channel] [--head bf16|int8|int4]",
      "any supported checkpoint into the packed file that a station maps", nj_cmd_convert,
      "SOURCE is a folder with config.json and safetensors (bf16, fp16, fp32, or compressed-tensors W4A16) or a packed file."},
+    {"events", "[--night DATE] [--from DATE] [--to DATE] [--species LABEL] [--state STATE] [--limit N] [--json | --csv] | show ID",
+     "what was seen", nj_cmd_events,
+     "Lists events in order of time, or the newest N. `events show ID` tells all about one: what is in it, or why it was not read yet; the "
+     "first\n"
+     "letters of an ID will do. --choices adds the probability of each choice. --json prints one object a line; its `json` is the\n"
+     "savanna_sentinel_event_v1 record. A night is the date on which it began, noon to noon."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
     {"simulate", "--weather F.csv --arrivals F.csv -o LOG.csv", "the real scheduler against simulated sun, battery, clock and cost",
      nj_cmd_simulate,

@@ -1,0 +1,52 @@
+/* reader.h: one burst of pictures in, one event out: prompt, vision tower, generation under the schema of this very burst, review reasons.
+ *
+ * A reader borrows its engine, tokenizer and vocabulary and keeps nothing between calls. Several bursts are read together: one pass over the weights
+ * serves all. What the station knows (ids, times, number of frames) is forced into the answer, so the document needs no repair. */
+#ifndef NJ_SENTINEL_READER_H
+#define NJ_SENTINEL_READER_H
+
+#include "base/conf.h"
+#include "pipeline/constrain/generate.h"
+#include "pipeline/model/image.h"
+#include "pipeline/sentinel/event.h"
+#include "pipeline/sentinel/prompts.h"
+#include "pipeline/sentinel/review.h"
+
+#define NJ_READER_MAX_FRAMES 4
+
+struct nj_reader;
+
+/* One burst. Borrowed for the call. */
+struct nj_burst_input {
+    struct nj_event_record   record;
+    const struct nj_picture *frames; /* [record.frame_count], upright, in time order */
+    uint32_t                 soft_tokens;
+};
+
+/* What came of it. Release with nj_reading_free. */
+struct nj_reading {
+    struct nj_event   event;
+    char             *json; /* the document, valid under the schema of its dialect */
+    struct nj_choice *choices;
+    size_t            choice_count;
+    double   species_probability[NJ_MAX_DETECTIONS]; /* the model's, over the labels it could have written; NAN if there was no choice */
+    char     runner_up[NJ_MAX_DETECTIONS][64];       /* label, or "" */
+    double   runner_up_probability[NJ_MAX_DETECTIONS];
+    uint32_t rule_reasons;        /* bits of enum nj_reason: facts that need no model */
+    uint32_t probability_reasons; /* bits of enum nj_reason: where the model was not sure */
+    enum nj_priority priority;    /* highest of rules, probabilities and the model's own */
+    bool             review_needed;
+    uint32_t         image_tokens, prompt_tokens, answer_tokens;
+};
+void nj_reading_free(struct nj_reading *reading);
+
+/* Settings used: [sentinel] prompt, rare_species, high_count_bins, review_confidence. Borrows everything; the caller owns *out. */
+nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *tokenizer, const struct nj_vocabulary *vocabulary,
+                         const struct nj_conf *conf, struct nj_reader **out, struct nj_error *error);
+void      nj_reader_close(struct nj_reader *reader);
+
+/* Reads `count` bursts together. readings: [count], filled only when all succeed. NJ_STOPPED: the engine was asked to stop. */
+nj_status nj_reader_read(struct nj_reader *reader, const struct nj_burst_input *bursts, size_t count, struct nj_reading *readings,
+                         struct nj_error *error);
+
+#endif

@@ -1,0 +1,117 @@
+"""What the built-in model is taught to write: the event record in two dialects, cut where the station cuts it.
+
+A text is a list of pieces. The station forces what the schema forces and scores each choice as a whole, so forced text and choices are encoded apart;
+training does the same, or the model would learn tokens that it can never see."""
+import json
+
+from events import SPECIES
+
+HERDS = ("11-50", "51+")
+BEHAVIORS = ("standing", "resting", "moving", "eating", "interacting")
+
+
+def render(messages):
+    """A question as the chat template renders it, with the place of each picture marked by <|image|>."""
+    system, user = messages
+    words = system["content"] if isinstance(system["content"], str) else "".join(part["text"].strip() + " " for part in system["content"])
+    text = "".join("<|image|>" if part["type"] == "image" else part["text"].strip() for part in user["content"])
+    return f"<bos><|turn>system\n{words}<turn|>\n<|turn>user\n{text}<turn|>\n<|turn>model\n"
+
+
+def judged(event, cells):
+    """Confidence and review as the training labels assign them, with visibility in place of the volunteers' votes. cells: [frames][soft tokens]"""
+    species = [d["species"] for d in event["detections"]]
+    seen = {s: max((frame == 1 + SPECIES.index(s)).sum() for frame in cells) / cells.shape[1] for s in species}
+    reasons = []
+    if len(species) > 1:
+        reasons.append("multi_species_event")
+    if event["night"] and species:
+        reasons.append("night_event")
+    if any(d["bin"] in HERDS for d in event["detections"]):
+        reasons.append("high_count_event")
+    flags = [r for r in reasons if r != "high_count_event"]
+    label = "low" if any(seen[s] < 0.03 for s in species) else "medium" if flags or any(seen[s] < 0.08 for s in species) else "high"
+    basis = flags or {"high": ["low_disagreement", "low_blank_votes"], "medium": ["moderate_label_support"], "low": ["weak_label_support"]}[label]
+    return label, basis, reasons, "medium" if reasons else "none"
+
+
+WORDS = {"high_count_event": "many animals", "multi_species_event": "more than one species", "night_event": "night picture"}
+VIEW = {"high": "clear view", "medium": "partly visible", "low": "small or hidden"}
+
+
+class Pieces:
+    def __init__(self):
+        self.pieces = [["", False]]
+
+    def forced(self, text):
+        if self.pieces[-1][1]:
+            self.pieces.append(["", False])
+        self.pieces[-1][0] += text
+
+    def choice(self, value):
+        self.pieces.append([json.dumps(value), True])
+
+    def list(self):
+        return [(text, choice) for text, choice in self.pieces if text]
+
+
+def answer(event, cells, dialect):
+    """The event as pieces; together they are the compact document."""
+    trained = dialect == "trained"
+    label, basis, reasons, priority = judged(event, cells)
+    blank = not event["detections"]
+    p = Pieces()
+    p.forced(f'{{"schema_version":"savanna_sentinel_event_v1","capture_event_id":"{event["capture_event_id"]}","event":{{"blank":')
+    p.choice(blank)
+    p.forced(f',"site_id":"{event["site_id"]}","local_datetime":"{event["local_datetime"]}","frame_count":{event["frame_count"]},"frames_used":"all_available"')
+    if trained:
+        p.forced(f',"time_context":{{"is_night":{"null" if blank else json.dumps(event["night"])},"datetime_source":"{"image_exif" if blank else "consensus"}"}}')
+    p.forced('},"detections":[')
+    for i, d in enumerate(event["detections"]):
+        low, high = (11, 50) if d["bin"] == "11-50" else (d["count"], d["count"])
+        p.forced((',' if i else '') + '{"species":')
+        p.choice(d["species"])
+        p.forced(',"count":{"bin":')
+        p.choice(d["bin"])
+        p.forced(f',"minimum":{low},"maximum":{high}}},"behaviors":{{')
+        for j, name in enumerate(BEHAVIORS):
+            p.forced((',' if j else '') + f'"{name}":')
+            p.choice(d["behaviors"][name])
+        p.forced('},"young_present":')
+        p.choice(d["young"])
+        if trained:
+            p.forced(',"behavior_source":"consensus","visual_evidence":{"primary_frames":"all_available","description":""}')
+        p.forced(',"confidence":{"label":')
+        p.choice(label)
+        p.forced(',"basis":[')
+        if trained:
+            for j, word in enumerate(basis):
+                if j:
+                    p.forced(",")
+                p.choice(word)
+        else:
+            p.forced('"')
+            p.pieces.append([f'{VIEW[label]}"', False])
+        p.forced(']}}')
+    p.forced('],"review":{"review_needed":')
+    p.choice(bool(reasons))
+    p.forced(',"priority":')
+    if reasons:
+        p.choice(priority)
+        p.forced(',"reasons":[')
+        for j, word in enumerate(reasons[:5 if trained else 2]):
+            if j:
+                p.forced(",")
+            if trained:
+                p.choice(word)
+            else:
+                p.forced('"')
+                p.pieces.append([f'{WORDS[word]}"', False])
+        p.forced(']}')
+    else:
+        p.forced('"none","reasons":[]}')
+    p.forced(',"grounding":{')
+    if trained:
+        p.forced(f'"labels_used_for_training":"{"raw_blank_votes" if blank else "consensus"}",')
+    p.forced('"environment_used_for_species_claim":false,"image_evidence_required":true}}')
+    return p.list()

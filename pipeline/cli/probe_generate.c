@@ -23,44 +23,58 @@ static bool is_stop(const struct nj_config *config, int32_t id)
     return false;
 }
 
-/* Bytes that are no UTF-8 become U+FFFD, as in other decoders. */
-static void add_replaced(struct nj_text *out, const struct nj_text *bytes)
+/* A run of byte tokens as other decoders show it: its text if it is UTF-8, else one U+FFFD for each of them. */
+static void end_byte_run(struct nj_text *text, struct nj_text *run)
 {
-    const uint8_t *data = (const uint8_t *)bytes->data;
-    for (size_t at = 0; at < bytes->length;) {
-        size_t length = nj_utf8_length(data + at, bytes->length - at, NULL);
-        if (length)
-            nj_text_add_bytes(out, data + at, length);
-        else
-            nj_text_add(out, "\xef\xbf\xbd");
-        at += length ? length : 1;
+    bool valid = true;
+    for (size_t at = 0, length; valid && at < run->length; at += length) {
+        length = nj_utf8_length((const uint8_t *)run->data + at, run->length - at, NULL);
+        valid  = length > 0;
     }
+    if (valid)
+        nj_text_add_bytes(text, run->data, run->length);
+    for (size_t i = 0; !valid && i < run->length; i++)
+        nj_text_add(text, "\xef\xbf\xbd");
+    text->failed |= run->failed;
+    nj_text_clear(run);
+}
+
+static void add_answer_text(const struct nj_config *config, const struct nj_tokenizer *tokenizer, const struct nj_ids *ids,
+                            struct nj_text *text)
+{
+    struct nj_text run = {0};
+    for (size_t i = 0; i < ids->count; i++) {
+        struct nj_string_view piece = nj_tokenizer_bytes(tokenizer, ids->data[i]);
+        if (nj_tokenizer_is_byte(tokenizer, ids->data[i])) {
+            nj_text_add_bytes(&run, piece.data, piece.size);
+            continue;
+        }
+        end_byte_run(text, &run);
+        if (!is_stop(config, ids->data[i]))
+            nj_text_add_bytes(text, piece.data, piece.size);
+    }
+    end_byte_run(text, &run);
+    nj_text_free(&run);
 }
 
 static nj_status print_answer(const struct nj_weights *weights, const struct nj_ids *ids, const char *stop, struct nj_error *error)
 {
     struct nj_tokenizer *tokenizer = NULL;
-    struct nj_text       bytes = {0}, text = {0}, out = {0};
+    struct nj_text       text = {0}, out = {0};
     nj_status            status = nj_weights_tokenizer(weights, &tokenizer, error);
     if (status != NJ_OK)
         return status;
     nj_text_add(&out, "{\"ids\": [");
-    for (size_t i = 0; i < ids->count; i++) {
+    for (size_t i = 0; i < ids->count; i++)
         nj_text_addf(&out, "%s%d", i ? ", " : "", ids->data[i]);
-        if (is_stop(&weights->config, ids->data[i]))
-            continue;
-        struct nj_string_view piece = nj_tokenizer_bytes(tokenizer, ids->data[i]);
-        nj_text_add_bytes(&bytes, piece.data, piece.size);
-    }
-    add_replaced(&text, &bytes);
+    add_answer_text(&weights->config, tokenizer, ids, &text);
     nj_text_add(&out, "], \"text\": ");
     nj_text_add_json(&out, text.data ? text.data : "", text.length);
     nj_text_addf(&out, ", \"stop\": \"%s\"}\n", stop);
-    if (bytes.failed || text.failed || out.failed)
+    if (text.failed || out.failed)
         status = nj_fail(error, "no memory for the answer");
     else
         fputs(out.data, stdout);
-    nj_text_free(&bytes);
     nj_text_free(&text);
     nj_text_free(&out);
     nj_tokenizer_close(tokenizer);

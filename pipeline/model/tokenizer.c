@@ -107,6 +107,12 @@ struct nj_string_view nj_tokenizer_bytes(const struct nj_tokenizer *tokenizer, i
     return (struct nj_string_view){(const char *)tokenizer->strings + begin, end - begin};
 }
 
+bool nj_tokenizer_is_byte(const struct nj_tokenizer *t, int32_t id)
+{
+    struct nj_string_view view = nj_tokenizer_bytes(t, id);
+    return view.size == 1 && nj_flat_get(t->byte_ids, (uint8_t)view.data[0]) == (uint32_t)id;
+}
+
 bool nj_tokenizer_is_added(const struct nj_tokenizer *tokenizer, int32_t id)
 {
     if (id < 0 || (uint32_t)id >= tokenizer->field[NJ_FLAT_VOCAB])

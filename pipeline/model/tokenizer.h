@@ -45,6 +45,7 @@ uint32_t nj_tokenizer_size(const struct nj_tokenizer *tokenizer); /* ids are 0 .
 
 /* The bytes that one id stands for: U+2581 as a space, byte tokens as their byte, added tokens as their spelling. Borrowed. */
 struct nj_string_view nj_tokenizer_bytes(const struct nj_tokenizer *tokenizer, int32_t id);
+bool                  nj_tokenizer_is_byte(const struct nj_tokenizer *tokenizer, int32_t id); /* one of the 256 tokens <0x00> .. <0xFF> */
 bool                  nj_tokenizer_is_added(const struct nj_tokenizer *tokenizer, int32_t id);
 
 /* Id of an added token by its exact spelling ("<turn|>"), -1 if there is none. */

@@ -1,0 +1,326 @@
+#include "pipeline/schedule/decode.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "pipeline/picture/worker.h"
+#include "pipeline/sentinel/reader.h"
+#include "pipeline/sentinel/species.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nettle/sha2.h>
+
+#define MAX_TOGETHER 8
+
+struct nj_decoder {
+    const struct nj_conf *conf;
+    struct nj_pool       *pool;
+    struct nj_weights    *weights;
+    struct nj_tokenizer  *tokenizer;
+    struct nj_vocabulary *vocabulary;
+    struct nj_engine     *engine;
+    struct nj_reader     *reader;
+    struct nj_worker     *worker;
+    char                  model[2 * NJ_CONF_TEXT + 8];
+};
+
+nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_options *options, struct nj_decoder **out,
+                          struct nj_error *error)
+{
+    *out                       = NULL;
+    struct nj_decoder *decoder = calloc(1, sizeof *decoder);
+    if (!decoder)
+        return nj_fail(error, "no memory for a decoder");
+    decoder->conf = conf;
+    char        path[NJ_CONF_TEXT + 256];
+    const char *slash = strrchr(conf->model.path, '/');
+    snprintf(decoder->model, sizeof decoder->model, "%s%s%s", slash && slash[1] ? slash + 1 : conf->model.path,
+             conf->model.adapter[0] ? " + " : "", conf->model.adapter);
+    struct nj_weights_options weights = {.adapter = conf->model.adapter[0] ? conf->model.adapter : NULL};
+    struct nj_engine_options  engine  = {
+          .arithmetic = options->exact ? NJ_EXACT : NJ_FAST, .should_stop = options->should_stop, .stop_arg = options->stop_arg};
+    nj_status status = NJ_OK;
+    if (!nj_sysroot_path(path, sizeof path, conf->model.path))
+        status = nj_fail(error, "%s: the path is too long", conf->model.path);
+    /* The picture process first: it is forked while this process is still small and has one thread. */
+    if (status == NJ_OK)
+        status = nj_worker_open(NULL, &decoder->worker, error);
+    if (status == NJ_OK)
+        status = nj_weights_open(path, &weights, &decoder->weights, error);
+    if (status == NJ_OK)
+        status = nj_weights_tokenizer(decoder->weights, &decoder->tokenizer, error);
+    if (status == NJ_OK)
+        status = nj_vocabulary_open(decoder->tokenizer, &decoder->vocabulary, error);
+    if (status == NJ_OK)
+        status = nj_pool_open(options->threads ? options->threads : (unsigned)conf->model.threads, &decoder->pool, error);
+    engine.pool = decoder->pool;
+    if (status == NJ_OK)
+        status = nj_engine_open(decoder->weights, &engine, &decoder->engine, error);
+    if (status == NJ_OK)
+        status = nj_reader_open(decoder->engine, decoder->tokenizer, decoder->vocabulary, conf, &decoder->reader, error);
+    if (status != NJ_OK) {
+        nj_decoder_close(decoder);
+        return status;
+    }
+    *out = decoder;
+    return NJ_OK;
+}
+
+void nj_decoder_close(struct nj_decoder *decoder)
+{
+    if (!decoder)
+        return;
+    nj_reader_close(decoder->reader);
+    nj_engine_close(decoder->engine);
+    nj_pool_close(decoder->pool);
+    nj_vocabulary_close(decoder->vocabulary);
+    nj_tokenizer_close(decoder->tokenizer);
+    nj_weights_close(decoder->weights);
+    nj_worker_close(decoder->worker);
+    free(decoder);
+}
+
+const char *nj_decoder_model(const struct nj_decoder *decoder)
+{
+    return decoder->model;
+}
+
+/* Reads one file of a card into the picture process's memory; the content must be what was ingested. */
+static nj_status load(struct nj_decoder *decoder, const struct nj_db_waiting *burst, const struct nj_db_frame *frame, size_t *size,
+                      struct nj_error *error)
+{
+    uint8_t *into  = nj_worker_input(decoder->worker);
+    size_t   limit = nj_worker_file_limit(decoder->worker), have = 0;
+    int      card = open(burst->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (card < 0)
+        return nj_fail_as(NJ_NOT_FOUND, error, "%s: the card is not there", burst->mount);
+    int fd = openat(card, frame->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    close(card);
+    if (fd < 0)
+        return nj_fail_as(errno == ENOENT ? NJ_NOT_FOUND : NJ_ERROR, error, "%s: %s", frame->path, strerror(errno));
+    struct stat info;
+    nj_status   status = NJ_OK;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+        status = nj_fail(error, "%s: is no regular file any more", frame->path);
+    while (status == NJ_OK && have < limit) {
+        ssize_t got = read(fd, into + have, limit - have);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            status = nj_fail_errno(error, errno, "%s: cannot be read (card pulled out?)", frame->path);
+        if (got <= 0)
+            break;
+        have += (size_t)got;
+    }
+    close(fd);
+    if (status != NJ_OK || !frame->hash)
+        return *size = have, status;
+    struct sha256_ctx sha;
+    uint8_t           digest[SHA256_DIGEST_SIZE];
+    char              hex[2 * SHA256_DIGEST_SIZE + 1];
+    sha256_init(&sha);
+    sha256_update(&sha, have, into);
+    sha256_digest(&sha, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    *size = have;
+    return strcmp(hex, frame->hash) ? nj_fail(error, "%s: its content changed since it was ingested", frame->path) : NJ_OK;
+}
+
+/* A burst with its pictures in memory. */
+struct loaded {
+    const struct nj_db_waiting *burst;
+    struct nj_picture           frames[NJ_READER_MAX_FRAMES];
+    unsigned                    count;
+    char                        local_datetime[NJ_TIME_TEXT];
+};
+
+static void unload(struct loaded *loaded)
+{
+    for (unsigned i = 0; i < loaded->count; i++)
+        nj_picture_free(&loaded->frames[i]);
+}
+
+static nj_status load_frames(struct nj_decoder *decoder, const struct nj_db_waiting *burst, struct loaded *out, struct nj_error *error)
+{
+    *out = (struct loaded){.burst = burst};
+    if (burst->frame_count < 1 || burst->frame_count > NJ_READER_MAX_FRAMES)
+        return nj_fail(error, "%zu frames: 1 to %d can be read together", burst->frame_count, NJ_READER_MAX_FRAMES);
+    if (burst->started_at != NJ_DB_NO_TIME)
+        nj_time_local(burst->started_at, out->local_datetime);
+    for (size_t i = 0; i < burst->frame_count; i++) {
+        size_t    size   = 0;
+        nj_status status = load(decoder, burst, &burst->frame[i], &size, error);
+        if (status == NJ_OK)
+            status = nj_worker_pixels(decoder->worker, burst->frame[i].path, size, false, &out->frames[i], error);
+        if (status != NJ_OK)
+            return status;
+        out->count++;
+    }
+    return NJ_OK;
+}
+
+static int known(enum nj_answer answer)
+{
+    return answer == NJ_YES ? 1 : answer == NJ_NO ? 0 : NJ_DB_UNKNOWN;
+}
+
+static size_t add_reasons(struct nj_db_reason *out, uint32_t set, enum nj_db_reason_kind kind)
+{
+    size_t count = 0;
+    for (int i = 0; i < NJ_REASONS; i++)
+        if (set >> i & 1)
+            out[count++] = (struct nj_db_reason){.kind = kind, .code = nj_reason_words[i].code, .words = nj_reason_words[i].english};
+    return count;
+}
+
+/* From what the reader says to what the store keeps; strings stay where they are. */
+static nj_status store(struct nj_decoder *decoder, struct nj_db *db, const struct loaded *loaded, const struct nj_reading *reading,
+                       uint32_t soft_tokens, double seconds, double watts, struct nj_error *error)
+{
+    struct nj_db_detection detections[NJ_MAX_DETECTIONS];
+    struct nj_db_reason    reasons[2 * NJ_REASONS + NJ_MAX_REASONS];
+    const struct nj_event *event = &reading->event;
+    for (unsigned i = 0; i < event->detection_count; i++) {
+        const struct nj_detection *d = &event->detections[i];
+        double                     p = reading->species_probability[i];
+        detections[i]                = (struct nj_db_detection){
+                           .species               = d->species >= 0 ? nj_species[d->species].label : "unknown",
+                           .display_name          = d->species >= 0 ? nj_species[d->species].display : d->species_text,
+                           .count_bin             = d->bin >= 0 ? nj_count_bins[d->bin].name : NULL,
+                           .count_min             = d->count_min ? d->count_min : NJ_DB_UNKNOWN,
+                           .count_max             = d->count_max ? d->count_max : NJ_DB_UNKNOWN,
+                           .standing              = known(d->behavior[NJ_STANDING]),
+                           .resting               = known(d->behavior[NJ_RESTING]),
+                           .moving                = known(d->behavior[NJ_MOVING]),
+                           .eating                = known(d->behavior[NJ_EATING]),
+                           .interacting           = known(d->behavior[NJ_INTERACTING]),
+                           .young_present         = known(d->young),
+                           .confidence            = d->confidence ? nj_confidence_names[d->confidence] : NULL,
+                           .probability           = isnan(p) ? -1 : p,
+                           .runner_up_probability = isnan(p) ? -1 : reading->runner_up_probability[i],
+                           .runner_up             = reading->runner_up[i][0] ? reading->runner_up[i] : NULL,
+        };
+    }
+    size_t reason_count = add_reasons(reasons, reading->rule_reasons, NJ_DB_RULE);
+    reason_count += add_reasons(reasons + reason_count, reading->probability_reasons, NJ_DB_PROBABILITY);
+    for (unsigned i = 0; i < event->reason_count; i++)
+        reasons[reason_count++] = (struct nj_db_reason){.kind = NJ_DB_MODEL, .code = event->reasons[i], .words = event->reasons[i]};
+    struct nj_db_choice *choices = calloc(reading->choice_count + 1, sizeof *choices);
+    if (!choices)
+        return nj_fail(error, "no memory for %zu choices", reading->choice_count);
+    for (size_t i = 0; i < reading->choice_count; i++)
+        choices[i] = (struct nj_db_choice){.at                    = reading->choices[i].path,
+                                           .value                 = reading->choices[i].value,
+                                           .runner_up             = reading->choices[i].runner_up,
+                                           .probability           = reading->choices[i].probability,
+                                           .runner_up_probability = reading->choices[i].runner_up_probability};
+    struct nj_db_answer answer = {.blank           = known(event->blank),
+                                  .people          = NJ_DB_UNKNOWN,
+                                  .review_needed   = reading->review_needed,
+                                  .priority        = nj_priority_names[reading->priority],
+                                  .json            = decoder->conf->database.keep_json ? reading->json : NULL,
+                                  .model           = decoder->model,
+                                  .soft_tokens     = soft_tokens,
+                                  .seconds         = seconds,
+                                  .energy_wh       = isnan(watts) ? 0 : watts * seconds / 3600,
+                                  .detections      = detections,
+                                  .detection_count = event->detection_count,
+                                  .reasons         = reasons,
+                                  .reason_count    = reason_count,
+                                  .choices         = choices,
+                                  .choice_count    = decoder->conf->sentinel.store_probabilities ? reading->choice_count : 0};
+    nj_status           status = nj_db_finish(db, loaded->burst->event, &answer, error);
+    free(choices);
+    return status;
+}
+
+/* Marks the bursts as running and loads them; what cannot be loaded gets its outcome at once. Gives how many are ready for the model. */
+static nj_status prepare(struct nj_decoder *decoder, struct nj_db *db, const struct nj_db_waiting *bursts, size_t count,
+                         struct loaded *loaded, size_t *ready, struct nj_decoded *out, struct nj_error *error)
+{
+    *ready = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct nj_error why    = {{0}};
+        nj_status       status = nj_db_burst_start(db, bursts[i].event, error);
+        if (status == NJ_NOT_FOUND)
+            continue;
+        if (status != NJ_OK)
+            return status;
+        status = load_frames(decoder, &bursts[i], &loaded[*ready], &why);
+        if (status == NJ_OK) {
+            ++*ready;
+            continue;
+        }
+        unload(&loaded[*ready]);
+        nj_log(NJ_LOG_WARNING, "event %s: %s", bursts[i].event_id, why.text);
+        /* A card that is away may come back; a picture that cannot be read will not read itself. */
+        if (status == NJ_NOT_FOUND) {
+            out->deferred++;
+            status = nj_db_burst_defer(db, bursts[i].event, why.text, error);
+        } else {
+            out->failed++;
+            status = nj_db_burst_fail(db, bursts[i].event, why.text, 0, 0, error);
+        }
+        if (status != NJ_OK)
+            return status;
+    }
+    return NJ_OK;
+}
+
+nj_status nj_decoder_read(struct nj_decoder *decoder, struct nj_db *db, const struct nj_db_waiting *bursts, size_t count,
+                          uint32_t soft_tokens, double watts, struct nj_decoded *out, struct nj_error *error)
+{
+    const struct nj_clock *clock = nj_clock_system();
+    int64_t                began = clock->monotonic_ms(clock->self);
+    struct loaded          loaded[MAX_TOGETHER];
+    struct nj_burst_input  inputs[MAX_TOGETHER];
+    struct nj_reading      readings[MAX_TOGETHER] = {0};
+    struct nj_error        why                    = {{0}};
+    size_t                 ready                  = 0;
+    *out                                          = (struct nj_decoded){0};
+    if (count > MAX_TOGETHER)
+        count = MAX_TOGETHER;
+    nj_status status = prepare(decoder, db, bursts, count, loaded, &ready, out, error);
+    for (size_t i = 0; i < ready; i++) {
+        const struct nj_db_waiting *burst = loaded[i].burst;
+        inputs[i]                         = (struct nj_burst_input){
+                                    .record      = {.event_id       = burst->event_id,
+                                                    .site_id        = decoder->conf->station.site,
+                                                    .local_datetime = loaded[i].local_datetime,
+                                                    .hour        = burst->started_at == NJ_DB_NO_TIME ? -1 : (int)(((burst->started_at % 86400) + 86400) % 86400 / 3600),
+                                                    .frame_count = loaded[i].count},
+                                    .frames      = loaded[i].frames,
+                                    .soft_tokens = soft_tokens};
+    }
+    nj_status read = status == NJ_OK && ready ? nj_reader_read(decoder->reader, inputs, ready, readings, &why) : status;
+    out->seconds   = (double)(clock->monotonic_ms(clock->self) - began) / 1000;
+    for (size_t i = 0; i < ready; i++) {
+        double    share = out->seconds / (double)ready;
+        nj_status kept;
+        if (read == NJ_OK)
+            kept = store(decoder, db, &loaded[i], &readings[i], soft_tokens, share, watts, error);
+        else if (read == NJ_STOPPED || status != NJ_OK)
+            kept = nj_db_burst_again(db, loaded[i].burst->event, NULL, share, isnan(watts) ? 0 : watts * share / 3600, error);
+        else
+            kept = nj_db_burst_fail(db, loaded[i].burst->event, why.text, share, isnan(watts) ? 0 : watts * share / 3600, error);
+        if (kept != NJ_OK)
+            status = kept;
+        else if (read == NJ_OK)
+            out->done++;
+        else if (read != NJ_STOPPED)
+            out->failed++;
+        nj_reading_free(&readings[i]);
+        unload(&loaded[i]);
+    }
+    if (read == NJ_ERROR && status == NJ_OK)
+        nj_log(NJ_LOG_WARNING, "%s", why.text);
+    return status == NJ_OK && read == NJ_STOPPED ? nj_fail_as(NJ_STOPPED, error, "stopped while reading; the burst waits again") : status;
+}

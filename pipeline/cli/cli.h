@@ -46,6 +46,7 @@ nj_command nj_probe_detokenize;
 nj_command nj_probe_generate;
 nj_command nj_probe_logits;
 nj_command nj_probe_pixels;
+nj_command nj_probe_render;
 nj_command nj_probe_tensors;
 nj_command nj_probe_tokenize;
 nj_command nj_probe_vision;

@@ -33,6 +33,8 @@ const struct nj_command_entry nj_probes[] = {
      "logits after a prompt, or after each of its positions", nj_probe_logits,
      "The array is [positions][vocabulary] with --all, else [vocabulary]. Softcap applied."},
     {"pixels", "IMAGE [--soft-tokens N] -o FILE.npy", "the picture as the model sees it, uint8 [H][W][3]", nj_probe_pixels, NULL},
+    {"render", "-m MODEL [--think] [--no-generation] MESSAGES.json", "the prompt that a conversation becomes", nj_probe_render,
+     "MESSAGES.json (or -): {\"messages\": [...], \"tools\": [...]}; image parts are {\"type\": \"image\"}."},
     {"tensors", "-m MODEL [--mmproj GGUF] [--json]", "name, shape, type and bytes of each tensor, and where the model comes from",
      nj_probe_tensors, NULL},
     {"tokenize", "-m MODEL [--special] [--file FILE]", "ids of a text (stdin or FILE) as a JSON list", nj_probe_tokenize,

@@ -1,7 +1,7 @@
 /* Decoding, target sizes and resampling against what Pillow and the reference processor made of the same files. */
 #include "base/file.h"
 #include "pipeline/picture/picture.h"
-#include "tests/conformance/golden.h"
+#include "tests/conformance/reference.h"
 
 #include <math.h>
 
@@ -14,7 +14,7 @@ static nj_status decode_file(const char *folder, const char *name, struct nj_pic
     size_t   size  = 0;
     snprintf(relative, sizeof relative, "reference/%s%s", folder, name);
     *out             = (struct nj_picture){0};
-    nj_status status = nj_file_read(golden_path(relative), 1 << 28, &bytes, &size, error);
+    nj_status status = nj_file_read(reference_path(relative), 1 << 28, &bytes, &size, error);
     if (status == NJ_OK)
         status = nj_picture_decode(name, bytes, size, false, out, error);
     free(bytes);
@@ -24,7 +24,7 @@ static nj_status decode_file(const char *folder, const char *name, struct nj_pic
 static bool pixels_are(const struct nj_picture *picture, const json_t *row, const char *key)
 {
     size_t unused;
-    return golden_sha256_is(picture->rgb, (size_t)picture->width * picture->height * 3, golden_text(row, key, &unused));
+    return reference_sha256_is(picture->rgb, (size_t)picture->width * picture->height * 3, reference_text(row, key, &unused));
 }
 
 static bool resizes_as_said(const struct nj_picture *picture, uint32_t soft_tokens, const json_t *want, const char *hash)
@@ -46,7 +46,7 @@ static void check_image(const json_t *row)
     struct nj_picture picture;
     struct nj_error   error = {0};
     size_t            unused;
-    const char       *file   = golden_text(row, "file", &unused);
+    const char       *file   = reference_text(row, "file", &unused);
     nj_status         status = decode_file("images/", file, &picture, &error);
     if (json_object_get(row, "error")) {
         CHECK(status != NJ_OK && strstr(error.text, file), "%s is refused: %s", file, error.text);
@@ -72,8 +72,8 @@ static void check_broken(const json_t *row)
     struct nj_picture picture;
     struct nj_error   error = {0};
     size_t            unused;
-    const char       *file     = golden_text(row, "file", &unused);
-    bool              expected = strcmp(golden_text(row, "result", &unused), "decodes") == 0;
+    const char       *file     = reference_text(row, "file", &unused);
+    bool              expected = strcmp(reference_text(row, "result", &unused), "decodes") == 0;
     nj_status         status   = decode_file("images/", file, &picture, &error);
     CHECK((status == NJ_OK) == expected && (expected || strstr(error.text, file)), "%s %s %s", file, expected ? "decodes" : "is refused",
           error.text);
@@ -111,12 +111,12 @@ static void check_budgets(const json_t *list)
 
 static void check_second_set(void)
 {
-    json_t *table = golden_json("reference/golden/pixel-sizes.json");
+    json_t *table = reference_json("reference/golden/pixel-sizes.json");
     for (size_t i = 0; i < json_array_size(table); i++) {
         const json_t     *row = json_array_get(table, i);
         struct nj_picture picture;
         size_t            unused;
-        const char       *file        = golden_text(row, "image", &unused);
+        const char       *file        = reference_text(row, "image", &unused);
         uint32_t          soft_tokens = (uint32_t)json_integer_value(json_object_get(row, "soft_tokens"));
         bool              fine = decode_file("", file, &picture, NULL) == NJ_OK && resizes_as_said(&picture, soft_tokens, row, "sha256");
         CHECK(fine, "%s at %u soft tokens", file, soft_tokens);
@@ -131,7 +131,7 @@ int main(void)
         SKIP("no reference files");
         return tap_done();
     }
-    json_t *manifest = golden_json("reference/images/manifest.json"), *images = json_object_get(manifest, "images"),
+    json_t *manifest = reference_json("reference/images/manifest.json"), *images = json_object_get(manifest, "images"),
            *broken = json_object_get(manifest, "broken");
     size_t wrong   = 0;
     CHECK(json_array_size(images) > 30 && json_array_size(broken) > 5, "the manifest lists pictures");
@@ -140,7 +140,7 @@ int main(void)
     for (size_t i = 0; i < json_array_size(broken); i++)
         check_broken(json_array_get(broken, i));
     check_budgets(json_object_get(manifest, "unsupported_budgets"));
-    golden_lines("reference/images/sizes.jsonl", check_sizes_row, &wrong);
+    reference_lines("reference/images/sizes.jsonl", check_sizes_row, &wrong);
     CHECK(wrong == 0, "sizes.jsonl: %zu wrong", wrong);
     check_second_set();
     json_decref(manifest);

@@ -1,6 +1,6 @@
 /* The tokenizer against ids and bytes that the tokenizers library made, opened from tokenizer.json and from the flat form. */
 #include "pipeline/model/tokenizer.h"
-#include "tests/conformance/golden.h"
+#include "tests/conformance/reference.h"
 
 struct pair {
     struct nj_tokenizer *parsed, *packed;
@@ -43,13 +43,13 @@ static char *row_text(const json_t *row, size_t *size)
 static bool ids_as_said(const struct nj_ids *ids, const json_t *row)
 {
     if (json_object_get(row, "ids"))
-        return golden_ids_are(ids->data, ids->count, json_object_get(row, "ids"));
+        return reference_ids_are(ids->data, ids->count, json_object_get(row, "ids"));
     size_t   count = (size_t)json_integer_value(json_object_get(row, "n_ids")), unused;
     uint8_t *bytes = malloc(4 * ids->count + 1);
     for (size_t i = 0; i < ids->count; i++)
         for (unsigned k = 0; k < 4; k++)
             bytes[4 * i + k] = (uint8_t)((uint32_t)ids->data[i] >> 8 * k);
-    bool same = ids->count == count && golden_sha256_is(bytes, 4 * count, golden_text(row, "ids_sha256", &unused));
+    bool same = ids->count == count && reference_sha256_is(bytes, 4 * count, reference_text(row, "ids_sha256", &unused));
     free(bytes);
     return same;
 }
@@ -72,7 +72,7 @@ static void encode_row(const json_t *row, size_t number, void *arg)
     bool        special = json_is_true(json_object_get(row, "parse_special")), both = json_is_true(json_object_get(row, "same_either_way"));
     size_t      size, decoded_size;
     char       *text    = row_text(row, &size);
-    const char *decoded = golden_text(row, "decoded", &decoded_size);
+    const char *decoded = reference_text(row, "decoded", &decoded_size);
     bool        fine    = true;
     if (!decoded && json_is_true(json_object_get(row, "decoded_equals_text"))) {
         decoded      = text;
@@ -96,7 +96,7 @@ static void decode_row(const json_t *row, size_t number, void *arg)
     struct pair  *pair  = arg;
     const json_t *list  = json_object_get(row, "ids");
     size_t        count = json_array_size(list), digits;
-    const char   *hex   = golden_text(row, "bytes_hex", &digits);
+    const char   *hex   = reference_text(row, "bytes_hex", &digits);
     int32_t      *ids   = malloc((count + 1) * sizeof *ids);
     char         *bytes = malloc(digits / 2 + 1);
     for (size_t i = 0; i < count; i++)
@@ -122,12 +122,12 @@ static void check_real_tokenizer(void)
     } added[] = {{"<pad>", 0},   {"<bos>", 2},          {"<|turn>", 105}, {"<turn|>", 106},
                  {"<|\"|>", 52}, {"<|image|>", 258880}, {"<|turn", -1},   {"", -1}};
     struct pair pair;
-    open_pair(&pair, golden_path("data/tokenizer/gemma4-tokenizer.json.zst"));
+    open_pair(&pair, reference_path("data/tokenizer/gemma4-tokenizer.json.zst"));
     CHECK(nj_tokenizer_size(pair.parsed) == 262144, "262,144 ids");
-    golden_lines("reference/text/tokenizer.jsonl", encode_row, &pair);
+    reference_lines("reference/text/tokenizer.jsonl", encode_row, &pair);
     CHECK(pair.rows > 400 && pair.wrong == 0, "%zu rows of tokenizer.jsonl, %zu wrong", pair.rows, pair.wrong);
     pair.rows = pair.wrong = 0;
-    golden_lines("reference/text/decode.jsonl", decode_row, &pair);
+    reference_lines("reference/text/decode.jsonl", decode_row, &pair);
     CHECK(pair.rows > 60 && pair.wrong == 0, "%zu rows of decode.jsonl, %zu wrong", pair.rows, pair.wrong);
     for (size_t i = 0; i < sizeof added / sizeof *added; i++) {
         CHECK(nj_tokenizer_added(pair.packed, added[i].spelling) == added[i].id, "added token \"%s\"", added[i].spelling);
@@ -145,7 +145,7 @@ static void check_real_tokenizer(void)
 static bool encodes_to(const struct nj_tokenizer *tokenizer, const char *text, size_t size, bool special, const json_t *want)
 {
     struct nj_ids ids = {0};
-    bool fine = nj_tokenizer_encode(tokenizer, text, size, special, &ids, NULL) == NJ_OK && golden_ids_are(ids.data, ids.count, want);
+    bool fine = nj_tokenizer_encode(tokenizer, text, size, special, &ids, NULL) == NJ_OK && reference_ids_are(ids.data, ids.count, want);
     free(ids.data);
     return fine;
 }
@@ -153,13 +153,13 @@ static bool encodes_to(const struct nj_tokenizer *tokenizer, const char *text, s
 static void check_small_tokenizer(void)
 {
     struct pair pair;
-    json_t     *table = golden_json("reference/golden/tokenize.json");
+    json_t     *table = reference_json("reference/golden/tokenize.json");
     size_t      wrong = 0;
-    open_pair(&pair, golden_path("reference/checkpoints/tiny-it"));
+    open_pair(&pair, reference_path("reference/checkpoints/tiny-it"));
     for (size_t i = 0; i < json_array_size(table); i++) {
         const json_t *row = json_array_get(table, i);
         size_t        size;
-        const char   *text = golden_text(row, "text", &size);
+        const char   *text = reference_text(row, "text", &size);
         if (!encodes_to(pair.packed, text, size, true, json_object_get(row, "special")) ||
             !encodes_to(pair.packed, text, size, false, json_object_get(row, "plain")))
             wrong++;

@@ -48,8 +48,8 @@ static void check_folder(const char *folder)
         if (entry->d_name[0] == '.' || strstr(entry->d_name, ".csv") || !nj_path_join(path, sizeof path, folder, entry->d_name) ||
             nj_file_read(path, 1 << 26, &bytes, &size, NULL) != NJ_OK)
             continue;
-        bool fine = is_sane(bytes, size, false, &strict) & is_sane(bytes, size, true, &lenient);
-        if (!fine || (strict && !lenient)) {
+        bool strict_is_sane = is_sane(bytes, size, false, &strict), lenient_is_sane = is_sane(bytes, size, true, &lenient);
+        if (!strict_is_sane || !lenient_is_sane || (strict && !lenient)) {
             wrong++;
             printf("# %s\n", path);
         }

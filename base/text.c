@@ -140,7 +140,7 @@ void nj_text_add_escaped(struct nj_text *text, const char *bytes, size_t count)
         if (length)
             nj_text_add_bytes(text, at + i, length);
         else
-            nj_text_addf(text, "\\x%02X", at[i]);
+            nj_text_addf(text, "\\x%02x", at[i]);
         i += length ? length : 1;
     }
 }
@@ -152,7 +152,7 @@ void nj_text_add_json(struct nj_text *text, const char *bytes, size_t count)
     for (size_t i = 0; i < count;) {
         size_t length = nj_utf8_length(at + i, count - i, NULL);
         if (length == 0)
-            nj_text_addf(text, "\\\\x%02X", at[i]);
+            nj_text_addf(text, "\\\\x%02x", at[i]);
         else if (length > 1)
             nj_text_add_bytes(text, at + i, length);
         else if (at[i] == '"' || at[i] == '\\')

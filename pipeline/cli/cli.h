@@ -42,6 +42,7 @@ nj_command nj_cmd_conf;
 nj_command nj_cmd_convert;
 nj_command nj_cmd_simulate;
 nj_command nj_cmd_events;
+nj_command nj_probe_bursts;
 nj_command nj_probe_detokenize;
 nj_command nj_probe_generate;
 nj_command nj_probe_logits;

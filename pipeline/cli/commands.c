@@ -21,6 +21,8 @@ const struct nj_command_entry nj_commands[] = {
 };
 
 const struct nj_command_entry nj_probes[] = {
+    {"bursts", "CARD_DIR [--json]", "how the files of a card would be grouped; touches no database", nj_probe_bursts,
+     "One line a burst (frames, times, trigger, the rule that closed it), then one line a file that is in none, with the reason."},
     {"detokenize", "-m MODEL", "text of a JSON list of ids on stdin", nj_probe_detokenize, NULL},
     {"generate", "-m MODEL --ids IDS.json -n N [--image FILE]… [--soft-tokens N] [--exact] [--json]",
      "the likeliest continuation of a prompt, as JSON", nj_probe_generate,

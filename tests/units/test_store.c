@@ -95,14 +95,14 @@ static void run_through(struct nj_db *db)
     struct nj_db_file broken = {
         .card = card, .path = "x\ny.jpg", .path_size = 7, .state = NJ_DB_REJECTED, .reason = "no picture", .taken_at = NJ_DB_NO_TIME};
     GOOD(nj_db_file_put(db, &broken, &error));
-    expect("select path, outcome from files", "DCIM/a.jpg|pending\nDCIM/b\\xFF.jpg|pending\nDCIM/c.jpg|pending\nx\ny.jpg|rejected",
+    expect("select path, outcome from files", "DCIM/a.jpg|pending\nDCIM/b\\xff.jpg|pending\nDCIM/c.jpg|pending\nx\ny.jpg|rejected",
            "every file has an outcome");
 
     struct nj_db_file found;
     GOOD(nj_db_file_find(db, card, "DCIM/b\xff.jpg", 11, &found, &error));
     CHECK(found.file == files[1] && found.bytes == 1000 && found.inode == 7 && found.mtime_ns == 5 && found.taken_at == at + 1,
           "found again by its bytes");
-    CHECK(nj_db_file_find(db, card, "DCIM/b\\xFF.jpg", 14, &found, &error) == NJ_NOT_FOUND, "the shown name is not the name");
+    CHECK(nj_db_file_find(db, card, "DCIM/b\\xff.jpg", 14, &found, &error) == NJ_NOT_FOUND, "the shown name is not the name");
     CHECK(nj_db_file_find(db, card + 1, "DCIM/a.jpg", 10, &found, &error) == NJ_NOT_FOUND, "another card, another file");
     char hash[65] = {0};
     memset(hash, 'C', 64);

@@ -14,6 +14,26 @@ const struct nj_command_entry nj_commands[] = {
      "letters of an ID will do. --choices adds the probability of each choice. --json prints one object a line; its `json` is the\n"
      "savanna_sentinel_event_v1 record. A night is the date on which it began, noon to noon."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
+    {"review", "[list] [--status STATUS] [--night DATE] | show ID | accept ID… | correct ID FIELD=VALUE… | undo ID…  [--by NAME]",
+     "what a person should look at, and what the person says", nj_cmd_review,
+     "Lists what is open (--status accepted, corrected or all for the rest). `show` opens the first picture where there is a desktop, else "
+     "draws\n"
+     "it in characters. `accept` says that the model is right, `escalate` puts an event first, `undo` takes the last decision back. The "
+     "model's\n"
+     "answer is always kept. --by records who decided (else the login), --note adds a remark.\n\n"
+     "  blank=yes|no                 nothing is in the pictures, or something is\n"
+     "  species=LABEL[,LABEL…]       these animals; one label renames a lone animal and keeps the rest\n"
+     "  count=N                      how many; also 11-50 and 51+\n"
+     "  young=yes|no                 with young; likewise standing, resting, moving, eating, interacting\n"
+     "  people=yes|no                people or vehicles are in the pictures\n"
+     "  note=TEXT                    a remark\n\n"
+     "Where an event has several animals, 2.count=3 or zebra.count=3 says which. Labels: aardvark aardwolf baboon batEaredFox buffalo "
+     "bushbuck\n"
+     "caracal cheetah civet dikDik eland elephant gazelleGrants gazelleThomsons genet giraffe guineaFowl hare hartebeest hippopotamus\n"
+     "honeyBadger hyenaSpotted hyenaStriped impala jackal koriBustard leopard lionFemale lionMale mongoose ostrich otherBird porcupine "
+     "reedbuck\n"
+     "reptiles rhinoceros rodents secretaryBird serval topi vervetMonkey warthog waterbuck wildcat wildebeest zebra zorilla. English names "
+     "will do."},
     {"simulate", "--weather F.csv --arrivals F.csv -o LOG.csv", "the real scheduler against simulated sun, battery, clock and cost",
      nj_cmd_simulate,
      "The world is set with --set sim.KEY=VALUE and the station's own keys. The last line on stdout is one JSON object with the score."},

@@ -30,6 +30,7 @@ struct nj_command_entry {
 
 extern const struct nj_command_entry nj_commands[]; /* ends with a NULL name */
 extern const struct nj_command_entry nj_probes[];   /* the same for `probe` */
+extern const char                    nj_convert_details[];
 
 /* Prints "nightjar COMMAND: sentence" and the usage line; returns NJ_EXIT_USAGE. */
 int nj_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));

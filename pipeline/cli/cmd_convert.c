@@ -10,6 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char nj_convert_details[] =
+    "SOURCE is a folder with config.json and safetensors (bf16, fp16, fp32, or compressed-tensors W4A16) or a packed file.\n\n"
+    "  --quantize w4a16|none     the language model's matrices to int4, by round to nearest (none)\n"
+    "  --group 32|64|128|channel inputs that share a scale (128)\n"
+    "  --head bf16|int8|int4     how the output head is stored (as the source has it)\n"
+    "  --random tiny|e4b         in place of SOURCE: random weights, never trained, for demonstrations and measurements\n"
+    "  --seed N                  of the random weights (0)\n";
+
 static volatile sig_atomic_t stop_asked;
 
 static void on_signal(int number)
@@ -51,7 +59,8 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
 {
     static const struct option known[] = {{"output", required_argument, NULL, 'o'}, {"quantize", required_argument, NULL, 'q'},
                                           {"group", required_argument, NULL, 'g'},  {"head", required_argument, NULL, 'h'},
-                                          {"mmproj", required_argument, NULL, 'm'}, {NULL, 0, NULL, 0}};
+                                          {"mmproj", required_argument, NULL, 'm'}, {"random", required_argument, NULL, 'r'},
+                                          {"seed", required_argument, NULL, 's'},   {NULL, 0, NULL, 0}};
     static const char *const methods[] = {"none", "w4a16", NULL}, *const groups[] = {"channel", "32", "64", "128", NULL},
                              *const heads[] = {"keep", "bf16", "int8", "int4", NULL};
     static const uint32_t           sizes[] = {0, 32, 64, 128};
@@ -65,6 +74,13 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
             break;
         case 'm':
             options->mmproj = optarg;
+            break;
+        case 'r':
+            options->random = true;
+            *source         = optarg;
+            break;
+        case 's':
+            options->seed = strtoull(optarg, NULL, 10);
             break;
         case 'q':
             if ((chosen = choose(optarg, methods)) < 0)
@@ -85,9 +101,10 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
             return nj_usage("convert", "see `nightjar help convert`");
         }
     }
-    if (optind + 1 != argc)
+    if (argc - optind != !options->random)
         return nj_usage("convert", optind < argc ? "%s: only one source at a time" : "what shall be converted?", argv[argc - 1]);
-    *source = argv[optind];
+    if (!options->random)
+        *source = argv[optind];
     if (!*target)
         return nj_usage("convert", "where to? -o FILE.nj is missing");
     return 0;

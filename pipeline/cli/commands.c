@@ -4,9 +4,8 @@
 
 const struct nj_command_entry nj_commands[] = {
     {"conf", "", "print the commented settings file with every key and its default", nj_cmd_conf, NULL},
-    {"convert", "SOURCE -o FILE.nj [--quantize w4a16|none] [--group 32|128|channel] [--head bf16|int8|int4]",
-     "any supported checkpoint into the packed file that a station maps", nj_cmd_convert,
-     "SOURCE is a folder with config.json and safetensors (bf16, fp16, fp32, or compressed-tensors W4A16) or a packed file."},
+    {"convert", "SOURCE -o FILE.nj [options]", "any supported checkpoint into the packed file that a station maps", nj_cmd_convert,
+     nj_convert_details},
     {"events", "[--night DATE] [--from DATE] [--to DATE] [--species LABEL] [--state STATE] [--limit N] [--json | --csv] | show ID",
      "what was seen", nj_cmd_events,
      "Lists events in order of time, or the newest N. `events show ID` tells all about one: what is in it, or why it was not read yet; the "

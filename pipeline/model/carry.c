@@ -1,4 +1,5 @@
 #include "pipeline/model/carry.h"
+#include "pipeline/model/random_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,9 +44,24 @@ static nj_status decompress(const char *path, const struct nj_tensor *tensor, st
     return NJ_OK;
 }
 
-nj_status nj_carried_read(const struct nj_checkpoint *checkpoint, struct nj_carried_list *out, struct nj_error *error)
+static nj_status make_tokenizer(const struct nj_text_config *text, struct nj_carried_list *out, struct nj_error *error)
 {
-    *out = (struct nj_carried_list){0};
+    json_t *tokenizer = nj_random_tokenizer(text->vocab_size == 262144, text->vocab_size);
+    char   *json      = tokenizer ? json_dumps(tokenizer, JSON_INDENT(2)) : NULL;
+    json_decref(tokenizer);
+    if (!json)
+        return nj_fail(error, "no memory for a tokenizer");
+    out->file[0] = (struct nj_carried){.name = "tokenizer.json", .data = (uint8_t *)json, .size = strlen(json)};
+    out->count   = 1;
+    return NJ_OK;
+}
+
+nj_status nj_carried_read(const struct nj_weights *weights, struct nj_carried_list *out, struct nj_error *error)
+{
+    const struct nj_checkpoint *checkpoint = weights->checkpoint;
+    *out                                   = (struct nj_carried_list){0};
+    if (checkpoint->kind == NJ_KIND_RANDOM)
+        return make_tokenizer(&weights->config.text, out, error);
     if (checkpoint->kind == NJ_KIND_FOLDER)
         return read_from_folder(checkpoint->path, out, error);
     for (size_t i = 0; checkpoint->kind == NJ_KIND_PACKED && i < sizeof carried / sizeof *carried; i++) {

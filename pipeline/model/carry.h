@@ -1,4 +1,5 @@
-/* carry.h: small files that travel with a model (tokenizer, chat template, processor): read beside the source or out of a packed file. */
+/* carry.h: small files that travel with a model (tokenizer, chat template, processor): read beside the source, out of a packed file, or made for a
+ * random model. */
 #ifndef NJ_MODEL_CARRY_H
 #define NJ_MODEL_CARRY_H
 
@@ -16,7 +17,7 @@ struct nj_carried_list { /* zero-initialise; nj_carried_free */
 };
 
 /* Collects the files that the checkpoint has. In a packed file they are tensors `file.NAME`, compressed with zstd. */
-nj_status nj_carried_read(const struct nj_checkpoint *checkpoint, struct nj_carried_list *out, struct nj_error *error);
+nj_status nj_carried_read(const struct nj_weights *weights, struct nj_carried_list *out, struct nj_error *error);
 void      nj_carried_free(struct nj_carried_list *list);
 
 /* zstd of one file; *out is malloc'd. */

@@ -10,7 +10,7 @@
 #include "pipeline/model/tensors.h"
 #include "pipeline/model/weights.h"
 
-enum nj_checkpoint_kind { NJ_KIND_FOLDER, NJ_KIND_PACKED, NJ_KIND_GGUF };
+enum nj_checkpoint_kind { NJ_KIND_FOLDER, NJ_KIND_PACKED, NJ_KIND_GGUF, NJ_KIND_RANDOM };
 
 struct nj_checkpoint {
     enum nj_checkpoint_kind kind;

@@ -1,5 +1,6 @@
 #include "pipeline/model/convert.h"
 #include "pipeline/model/packed.h"
+#include "pipeline/model/random_model.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -80,14 +81,16 @@ static int by_text(const void *a, const void *b)
 }
 
 /* The safetensors files of a folder by name, or the one file that `source` is. */
-static nj_status list_sources(const char *source, char ***out, size_t *count, struct nj_error *error)
+static nj_status list_sources(const char *source, bool random, char ***out, size_t *count, struct nj_error *error)
 {
     struct stat info;
     char      **list = NULL, path[4096];
     *out             = NULL;
     *count           = 0;
-    bool folder      = stat(source, &info) == 0 && S_ISDIR(info.st_mode);
-    DIR *directory   = folder ? opendir(source) : NULL;
+    if (random)
+        return NJ_OK;
+    bool folder    = stat(source, &info) == 0 && S_ISDIR(info.st_mode);
+    DIR *directory = folder ? opendir(source) : NULL;
     if (folder && !directory)
         return nj_fail_errno(error, errno, "%s: the folder cannot be read", source);
     nj_status status = NJ_OK;
@@ -120,7 +123,7 @@ static nj_status describe_source(struct conversion *conversion, const struct nj_
     size_t    count;
     uint64_t  total = 0, done = 0;
     json_t   *files = json_array(), *entry = NULL;
-    nj_status status = list_sources(conversion->source, &list, &count, error);
+    nj_status status = list_sources(conversion->source, conversion->options->random, &list, &count, error);
     for (size_t i = 0; i < count; i++) {
         struct stat info;
         total += stat(list[i], &info) == 0 ? (uint64_t)info.st_size : 0;
@@ -131,7 +134,10 @@ static nj_status describe_source(struct conversion *conversion, const struct nj_
     for (size_t i = 0; i < count; i++)
         free(list[i]);
     free(list);
-    static const char *const kinds[] = {[NJ_KIND_FOLDER] = "safetensors", [NJ_KIND_PACKED] = "nightjar", [NJ_KIND_GGUF] = "gguf"};
+    static const char *const kinds[] = {[NJ_KIND_FOLDER] = "safetensors",
+                                        [NJ_KIND_PACKED] = "nightjar",
+                                        [NJ_KIND_GGUF]   = "gguf",
+                                        [NJ_KIND_RANDOM] = "random weights, never trained"};
     size_t                   length  = strlen(conversion->source);
     while (length > 1 && conversion->source[length - 1] == '/')
         length--;
@@ -206,7 +212,8 @@ nj_status nj_convert(const char *source, const char *target, const struct nj_con
     struct nj_weights *weights = NULL;
     struct nj_plan     plan    = {0};
     *report                    = (struct nj_convert_report){0};
-    nj_status status           = nj_weights_open(source, &opening, &weights, error);
+    nj_status status = options->random ? nj_random_open(source, options->seed, &weights, error)
+                                       : nj_weights_open(source, &opening, &weights, error);
     if (status == NJ_OK)
         status = describe_source(&conversion, weights, error);
     if (status == NJ_OK)

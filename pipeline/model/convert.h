@@ -10,6 +10,8 @@
 struct nj_convert_options {
     struct nj_plan_options plan;
     const char            *mmproj; /* or NULL */
+    bool                   random; /* `source` is a name of random_model.h */
+    uint64_t               seed;   /* of a random model */
     struct nj_pool        *pool;
     /* Told of each phase ("reading", "writing", "checking"); true asks to stop. */
     bool (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
@@ -24,6 +26,7 @@ struct nj_convert_report {
     double   error;                     /* mean over those of the relative root mean square change */
 };
 
+/* `source`: what nj_weights_open takes, or with options->random the name of a random model. */
 nj_status nj_convert(const char *source, const char *target, const struct nj_convert_options *options, struct nj_convert_report *report,
                      struct nj_error *error);
 

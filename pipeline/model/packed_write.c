@@ -255,6 +255,12 @@ static void note_errors(const struct work *work, const struct unit *unit)
     memset(work->error, 0, work->threads * MAX_PARTS * 2 * sizeof *work->error);
 }
 
+/* An empty table (a model made to measure speed) takes no space on disk. */
+static bool is_zero(const uint8_t *bytes, uint64_t size)
+{
+    return bytes[0] == 0 && !memcmp(bytes, bytes + 1, size - 1);
+}
+
 static nj_status write_unit(struct work *work, const struct unit *unit, struct nj_error *error)
 {
     const struct nj_plan_module *entry   = unit->part[0];
@@ -281,7 +287,9 @@ static nj_status write_unit(struct work *work, const struct unit *unit, struct n
         uint64_t size = count - at < step ? count - at : step;
         portion.first = at;
         nj_pool_run(work->options->pool, size, unit->panels ? fill_panel : fill_row, &portion);
-        status = nj_writer_write(work->writer, work->batch, size * portion.panel_bytes, error);
+        status = entry->module->kind == NJ_MODULE_TABLE && is_zero(work->batch, size * portion.panel_bytes)
+                     ? nj_writer_hole(work->writer, size * portion.panel_bytes, error)
+                     : nj_writer_write(work->writer, work->batch, size * portion.panel_bytes, error);
         if (status == NJ_OK)
             status = report(work, error);
         if (entry->module->kind == NJ_MODULE_TABLE || entry->module->kind == NJ_MODULE_HEAD)
@@ -319,7 +327,7 @@ static nj_status allocate(struct work *work, struct nj_error *error)
 static nj_status read_companions(struct work *work, struct nj_error *error)
 {
     struct nj_tokenizer *tokenizer = NULL;
-    NJ_TRY(nj_carried_read(work->plan->weights->checkpoint, &work->files, error));
+    NJ_TRY(nj_carried_read(work->plan->weights, &work->files, error));
     for (size_t i = 0; i < work->files.count; i++)
         NJ_TRY(nj_carried_compress(&work->files.file[i], &work->compressed[i], &work->compressed_size[i], error));
     NJ_TRY(nj_weights_tokenizer(work->plan->weights, &tokenizer, error));
@@ -413,7 +421,8 @@ static nj_status write_all(struct work *work, struct nj_error *error)
 static nj_status write_file(struct work *work, const char *path, struct nj_error *error)
 {
     const struct nj_checkpoint    *checkpoint = work->plan->weights->checkpoint;
-    const struct nj_writer_options options    = {.checksums = true, .alignment = NJ_PACKED_ALIGNMENT, .reserve = 16384};
+    const struct nj_writer_options options    = {
+           .checksums = true, .alignment = NJ_PACKED_ALIGNMENT, .reserve = 16384, .sparse = checkpoint->kind == NJ_KIND_RANDOM};
     NJ_TRY(allocate(work, error));
     json_object_set_new(work->metadata, "format", json_string("nightjar"));
     json_object_set_new(work->metadata, "version", json_string(NJ_PACKED_VERSION));

@@ -4,6 +4,7 @@
 #ifndef NJ_MODEL_TOKENIZER_H
 #define NJ_MODEL_TOKENIZER_H
 
+#include "base/json.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -20,6 +21,9 @@ bool nj_ids_add(struct nj_ids *ids, int32_t id); /* false: no memory */
 
 /* `path`: tokenizer.json, tokenizer.json.zst, or a directory that holds one. The caller owns *out. */
 nj_status nj_tokenizer_open(const char *path, struct nj_tokenizer **out, struct nj_error *error);
+
+/* From the parsed contents of a tokenizer.json; `name` appears in sentences. */
+nj_status nj_tokenizer_from_json(const char *name, const json_t *root, struct nj_tokenizer **out, struct nj_error *error);
 
 /* From a GGUF's lists. tokens[i] are the vocabulary's strings with U+2581 for space; merges are "left right" in rank order. Borrowed only during
  * the call. token_type: 3 control and 4 user-defined are added tokens, 6 bytes, 1 otherwise. */

@@ -176,26 +176,33 @@ static nj_status find_file(const char *path, char *out, size_t size, struct nj_e
     return nj_fail(error, "%s: no tokenizer.json in this folder; download it with the checkpoint", path);
 }
 
-nj_status nj_tokenizer_open(const char *path, struct nj_tokenizer **out, struct nj_error *error)
+nj_status nj_tokenizer_from_json(const char *name, const json_t *root, struct nj_tokenizer **out, struct nj_error *error)
 {
-    char         file[4096];
-    json_t      *root  = NULL;
-    struct lists lists = {0};
-    *out               = NULL;
-    nj_status status   = find_file(path, file, sizeof file, error);
+    struct lists lists  = {0};
+    nj_status    status = check_kind(name, root, error);
+    *out                = NULL;
     if (status == NJ_OK)
-        status = nj_json_read(file, FILE_LIMIT, &root, error);
-    if (status == NJ_OK)
-        status = check_kind(file, root, error);
-    if (status == NJ_OK)
-        status = read_lists(file, root, &lists, error);
+        status = read_lists(name, root, &lists, error);
     if (status == NJ_OK) {
-        const struct nj_flat_source source = {file, lists.tokens, lists.added, lists.count, lists.merges, lists.merge_count};
+        const struct nj_flat_source source = {name, lists.tokens, lists.added, lists.count, lists.merges, lists.merge_count};
         status                             = nj_flat_build(&source, out, error);
     }
     free(lists.tokens);
     free(lists.added);
     free(lists.merges);
+    return status;
+}
+
+nj_status nj_tokenizer_open(const char *path, struct nj_tokenizer **out, struct nj_error *error)
+{
+    char    file[4096];
+    json_t *root     = NULL;
+    *out             = NULL;
+    nj_status status = find_file(path, file, sizeof file, error);
+    if (status == NJ_OK)
+        status = nj_json_read(file, FILE_LIMIT, &root, error);
+    if (status == NJ_OK)
+        status = nj_tokenizer_from_json(file, root, out, error);
     json_decref(root);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "pipeline/model/weights.h"
 #include "pipeline/model/checkpoint.h"
 #include "pipeline/model/packed.h"
+#include "pipeline/model/random_model.h"
 #include "pipeline/model/safetensors.h"
 #include "pipeline/model/tokenizer.h"
 
@@ -337,6 +338,13 @@ nj_status nj_weights_tokenizer(const struct nj_weights *weights, struct nj_token
     const struct nj_checkpoint *checkpoint = weights->checkpoint;
     if (checkpoint->kind == NJ_KIND_FOLDER)
         return nj_tokenizer_open(checkpoint->path, out, error);
+    if (checkpoint->kind == NJ_KIND_RANDOM) {
+        const struct nj_text_config *text   = &weights->config.text;
+        json_t                      *root   = nj_random_tokenizer(text->vocab_size == 262144, text->vocab_size);
+        nj_status                    status = nj_tokenizer_from_json(checkpoint->path, root, out, error);
+        json_decref(root);
+        return status;
+    }
     const struct nj_tensor *blob = nj_tensors_find(&checkpoint->tensors, NJ_PACKED_TOKENIZER);
     if (!blob)
         return nj_fail(error, "%s: no tokenizer in it: the file is damaged; convert the model again", checkpoint->path);

@@ -212,8 +212,8 @@ nj_status nj_convert(const char *source, const char *target, const struct nj_con
     struct nj_weights *weights = NULL;
     struct nj_plan     plan    = {0};
     *report                    = (struct nj_convert_report){0};
-    nj_status status = options->random ? nj_random_open(source, options->seed, &weights, error)
-                                       : nj_weights_open(source, &opening, &weights, error);
+    nj_status status =
+        options->random ? nj_random_open(source, options->seed, &weights, error) : nj_weights_open(source, &opening, &weights, error);
     if (status == NJ_OK)
         status = describe_source(&conversion, weights, error);
     if (status == NJ_OK)

@@ -34,7 +34,7 @@ static void hash_end(struct sha256_ctx *hash, char text[HASH_TEXT])
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
-static void hash_text(const struct nj_weights *weights, char text[HASH_TEXT])
+__attribute__((unused)) static void hash_text(const struct nj_weights *weights, char text[HASH_TEXT])
 {
     const struct nj_text_config *config = &weights->config.text;
     struct sha256_ctx            hash;
@@ -65,7 +65,7 @@ static void hash_text(const struct nj_weights *weights, char text[HASH_TEXT])
 }
 
 /* "-" for a checkpoint without a vision tower. */
-static void hash_vision(const struct nj_weights *weights, char text[HASH_TEXT])
+__attribute__((unused)) static void hash_vision(const struct nj_weights *weights, char text[HASH_TEXT])
 {
     const struct nj_vision_config *config = &weights->config.vision;
     struct sha256_ctx              hash;
@@ -98,7 +98,7 @@ static void hash_vision(const struct nj_weights *weights, char text[HASH_TEXT])
 }
 
 /* What scripts/weights-hashes.py printed for the reference checkpoints. */
-static const struct {
+__attribute__((unused)) static const struct {
     const char *name, *text, *vision;
 } reference_hashes[] = {
     {"tiny-it", "4db7224e64f0fe84c8ab89a7d6aa765e63015a62a0ccc85cf5765f500a7fc814",

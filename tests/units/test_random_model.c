@@ -1,0 +1,77 @@
+/* Models made out of nothing: the same twice, and the same again after packing. */
+#include "pipeline/model/convert.h"
+#include "pipeline/model/random_model.h"
+#include "pipeline/model/tokenizer.h"
+#include "tests/conformance/weights_hash.h"
+#include "tests/tap.h"
+
+#include <unistd.h>
+
+static void check_packing(const char *hash, const struct nj_plan_options *plan, bool equal)
+{
+    char                            file[]  = "/tmp/nightjar-random-XXXXXX", again[HASH_TEXT];
+    const struct nj_convert_options options = {.random = true, .plan = *plan, .seed = 7};
+    struct nj_convert_report        report;
+    struct nj_error                 error = {0};
+    struct nj_weights              *weights;
+    close(mkstemp(file));
+    if (CHECK(nj_convert("tiny", file, &options, &report, &error) == NJ_OK, "tiny is packed %s", error.text) &&
+        CHECK(nj_weights_open(file, NULL, &weights, &error) == NJ_OK, "and opens %s", error.text)) {
+        hash_text(weights, again);
+        CHECK(!strcmp(hash, again) == equal, "%s", equal ? "with the same weights" : "with other weights, being quantised");
+        CHECK(plan->head != NJ_HEAD_INT8 || weights->head.format == NJ_I8_ROWS, "and the head that was asked for");
+        CHECK(!plan->quantize || weights->layers[0].down.format == NJ_W4_PANELS, "and the matrices that were asked for");
+        CHECK(weights->config.vision.layers == 2 && weights->config.image_id == 19, "and a vision tower");
+        nj_weights_close(weights);
+    }
+    unlink(file);
+}
+
+static void check_tokenizer(const struct nj_weights *weights)
+{
+    static const char    text[] = "<|turn>user\nthe species is \xc3\xa9land 10:30\n<turn|>";
+    struct nj_tokenizer *tokenizer;
+    struct nj_error      error = {0};
+    struct nj_ids        ids   = {0};
+    char                 back[256];
+    size_t               length = 0;
+    if (!CHECK(nj_weights_tokenizer(weights, &tokenizer, &error) == NJ_OK, "it has a tokenizer %s", error.text))
+        return;
+    CHECK(nj_tokenizer_size(tokenizer) == weights->config.text.vocab_size, "of the size of its vocabulary");
+    CHECK(nj_tokenizer_encode(tokenizer, text, strlen(text), true, &ids, &error) == NJ_OK && ids.count > 0 && ids.data[0] == 15,
+          "a text has ids");
+    for (size_t i = 0; i < ids.count; i++) {
+        struct nj_string_view bytes = nj_tokenizer_bytes(tokenizer, ids.data[i]);
+        memcpy(back + length, bytes.data, bytes.size);
+        length += bytes.size;
+    }
+    CHECK(length == strlen(text) && !memcmp(back, text, length), "that give it back");
+    free(ids.data);
+    nj_tokenizer_close(tokenizer);
+}
+
+int main(void)
+{
+    struct nj_error    error = {0};
+    struct nj_weights *weights;
+    char               hash[HASH_TEXT], again[HASH_TEXT];
+    if (!CHECK(nj_random_open("tiny", 7, &weights, &error) == NJ_OK, "tiny is made %s", error.text))
+        return tap_done();
+    hash_text(weights, hash);
+    check_tokenizer(weights);
+    nj_weights_close(weights);
+    if (nj_random_open("tiny", 7, &weights, &error) == NJ_OK) {
+        hash_text(weights, again);
+        CHECK(!strcmp(hash, again), "the same seed gives the same weights");
+        nj_weights_close(weights);
+    }
+    if (nj_random_open("tiny", 8, &weights, &error) == NJ_OK) {
+        hash_text(weights, again);
+        CHECK(strcmp(hash, again), "another seed gives others");
+        nj_weights_close(weights);
+    }
+    CHECK(nj_random_open("huge", 0, &weights, &error) == NJ_ERROR && !weights && strstr(error.text, "huge"), "an unknown kind is refused");
+    check_packing(hash, &(struct nj_plan_options){0}, true);
+    check_packing(hash, &(struct nj_plan_options){.quantize = true, .group = 32, .head = NJ_HEAD_INT8}, false);
+    return tap_done();
+}

@@ -11,12 +11,22 @@ static void put(void *numbers, enum nj_number format, size_t at, float value)
         ((uint16_t *)numbers)[at] = format == NJ_NUMBER_F16 ? nj_f16_round(value) : nj_bf16_round(value);
 }
 
+static size_t key_at(const struct nj_kv *kv, size_t slot, size_t d)
+{
+    return (slot / 16 * kv->head_dim + d) * 16 + slot % 16;
+}
+
+static size_t value_at(const struct nj_kv *kv, size_t slot, size_t d)
+{
+    return ((slot / 16 * (kv->head_dim / 16) + d / 16) * 16 + slot % 16) * 16 + d % 16;
+}
+
 void nj_kv_write_c(const struct nj_kv *kv, uint32_t position, const float *key, const float *value)
 {
     size_t slot = position % kv->slots, dim = kv->head_dim;
     for (size_t d = 0; d < dim; d++) {
-        put(kv->keys, kv->format, (slot / 16 * dim + d) * 16 + slot % 16, key[d]);
-        put(kv->values, kv->format, slot * dim + d, value[d]);
+        put(kv->keys, kv->format, key_at(kv, slot, d), key[d]);
+        put(kv->values, kv->format, value_at(kv, slot, d), value[d]);
     }
 }
 
@@ -30,7 +40,7 @@ static void see(struct running *state, const struct nj_kv *kv, size_t slot, cons
     size_t dim   = kv->head_dim;
     double score = 0;
     for (size_t d = 0; d < dim; d++)
-        score += (double)q[d] * (double)nj_number_value(kv->keys, kv->format, (slot / 16 * dim + d) * 16 + slot % 16);
+        score += (double)q[d] * (double)nj_number_value(kv->keys, kv->format, key_at(kv, slot, d));
     if ((float)score > state->largest) {
         float shrink = expf(state->largest - (float)score);
         state->sum *= shrink;
@@ -41,7 +51,7 @@ static void see(struct running *state, const struct nj_kv *kv, size_t slot, cons
     float weight = expf((float)score - state->largest);
     state->sum += weight;
     for (size_t d = 0; d < dim; d++)
-        out[d] += weight * nj_number_value(kv->values, kv->format, slot * dim + d);
+        out[d] += weight * nj_number_value(kv->values, kv->format, value_at(kv, slot, d));
 }
 
 void nj_attention_c(const struct nj_attention *job, uint32_t first, uint32_t rows, void *scratch)

@@ -255,8 +255,8 @@ void nj_store_avx2(const float *sums, uint32_t rows, float *out)
 
 void nj_store_gelu_up_avx2(const float *gate, const float *up, uint32_t rows, float *out)
 {
-    store_rows(_mm256_mul_ps(nj_gelu_avx2(_mm256_loadu_ps(gate)), _mm256_loadu_ps(up)),
-               _mm256_mul_ps(nj_gelu_avx2(_mm256_loadu_ps(gate + 8)), _mm256_loadu_ps(up + 8)), rows, out);
+    store_rows(_mm256_mul_ps(nj_gelu8(_mm256_loadu_ps(gate)), _mm256_loadu_ps(up)),
+               _mm256_mul_ps(nj_gelu8(_mm256_loadu_ps(gate + 8)), _mm256_loadu_ps(up + 8)), rows, out);
 }
 
 static const struct nj_gemm_form form = {open_chunk, tile_16x6, direct_8, nj_store_avx2, nj_store_gelu_up_avx2, 8};

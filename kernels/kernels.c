@@ -75,8 +75,8 @@ size_t nj_kv_bytes(uint32_t slots, uint32_t head_dim, enum nj_number format)
     return (size_t)slots * head_dim * (format == NJ_NUMBER_F32 ? 4 : 2);
 }
 
-/* 8 rows of sums, and 8 rows of scores of one block of keys. */
+/* Twelve rows of queries, results and scores of one block of keys. */
 size_t nj_attention_scratch_bytes(uint32_t head_dim)
 {
-    return 8 * (size_t)head_dim * 4 + 8 * 256 * 4 + 4096;
+    return 12 * (2 * (size_t)head_dim + 256) * sizeof(float);
 }

@@ -62,13 +62,14 @@ typedef void nj_i8_rows_fn(const struct nj_i8_rows *w, const int32_t *index, siz
 
 /* ---- Attention ----------------------------------------------------------------------------------------------------------------------------------
  * Keys and values of one KV head of one sequence in one layer. Position p lies in slot p % slots, so a sliding layer may keep only as many as it can
- * see (window + the tokens of one call, rounded up to 16). Both types are fp32 or fp16. */
+ * see (window + the tokens of one call, rounded up to 16). Both arrays are fp32 or fp16 and aligned to 64. Slots that were never written must hold finite
+ * numbers (zeros). */
 struct nj_kv {
-    void          *keys;   /* [slots / 16][head_dim][16] */
-    void          *values; /* [slots][head_dim] */
-    enum nj_number format; /* NJ_NUMBER_F32 or NJ_NUMBER_F16 */
-    uint32_t       slots;  /* a multiple of 16 */
-    uint32_t       head_dim;
+    void          *keys;     /* [slots / 16][head_dim][16 slots] */
+    void          *values;   /* [slots / 16][head_dim / 16][16 slots][16 dimensions] */
+    enum nj_number format;   /* NJ_NUMBER_F32 or NJ_NUMBER_F16 */
+    uint32_t       slots;    /* a multiple of 16 */
+    uint32_t       head_dim; /* a multiple of 16, at most 512 */
 };
 /* Bytes of `keys` (and of `values`) for so many slots. */
 size_t nj_kv_bytes(uint32_t slots, uint32_t head_dim, enum nj_number format);

@@ -8,5 +8,19 @@ void nj_use_avx2(struct nj_kernels *k)
     NJ_USE(k, a16_rows_quantize, nj_a16_rows_quantize_avx2);
     NJ_USE(k, w4a16_gemm, nj_w4a16_gemm_16x6_avx2);
     NJ_USE(k, w4a16_gelu_up, nj_w4a16_gelu_up_16x6_avx2);
+    NJ_USE(k, w8a16_rows, nj_w8a16_rows_4x1_avx2);
+    NJ_USE(k, f32_rows, nj_f32_rows_4x3_avx2);
+    NJ_USE(k, f16_rows, nj_f16_rows_4x3_avx2);
+    NJ_USE(k, bf16_rows, nj_bf16_rows_4x3_avx2);
+    NJ_USE(k, kv_write, nj_kv_write_avx2);
+    NJ_USE(k, attention, nj_attention_6x192_avx2);
+    NJ_USE(k, rms_norm, nj_rms_norm_avx2);
+    NJ_USE(k, rope, nj_rope_avx2);
+    NJ_USE(k, gelu, nj_gelu_avx2);
+    NJ_USE(k, gelu_mul, nj_gelu_mul_avx2);
+    NJ_USE(k, add_scale, nj_add_scale_avx2);
+    NJ_USE(k, clamp, nj_clamp_avx2);
+    NJ_USE(k, softcap, nj_softcap_avx2);
+    NJ_USE(k, softmax, nj_softmax_avx2);
     k->tile16 = 6;
 }

@@ -271,7 +271,8 @@ nj_status nj_db_event_id(struct nj_db *db, int64_t event, char out[NJ_DB_EVENT_I
 
 /* ---- what the station remembers --------------------------------------------------------------------------------------------------------- */
 
-/* Small named values (learned costs, the next wake): bytes under a key. NJ_NOT_FOUND without a sentence. *value is malloc'd. */
+/* Small named values: bytes under a key. NJ_NOT_FOUND without a sentence. *value is malloc'd, with a zero byte behind it.
+ * `status` shows two of them, when the scheduler leaves them: "next_wake_utc" (2010-08-16T14:51:32Z) and "budget" (a sentence about tonight). */
 nj_status nj_db_state_get(struct nj_db *db, const char *key, void **value, size_t *size, struct nj_error *error);
 nj_status nj_db_state_put(struct nj_db *db, const char *key, const void *value, size_t size, struct nj_error *error);
 

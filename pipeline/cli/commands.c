@@ -36,6 +36,7 @@ const struct nj_command_entry nj_commands[] = {
     {"simulate", "--weather F.csv --arrivals F.csv -o LOG.csv", "the real scheduler against simulated sun, battery, clock and cost",
      nj_cmd_simulate,
      "The world is set with --set sim.KEY=VALUE and the station's own keys. The last line on stdout is one JSON object with the score."},
+    {"status", "[--json | --csv]", "station, battery, queue, last run, next wake, disk, model, warnings", nj_cmd_status, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -7,6 +7,8 @@
 nj_quantize_fn   nj_a16_quantize_avx2, nj_a8_quantize_avx2, nj_a16_rows_quantize_avx2;
 nj_w4_gemm_fn    nj_w4a16_gemm_16x6_avx2;
 nj_w4_gelu_up_fn nj_w4a16_gelu_up_16x6_avx2;
+nj_w4_gemm_fn    nj_w4a8_gemm_16x4_avx2;
+nj_w4_gelu_up_fn nj_w4a8_gelu_up_16x4_avx2;
 nj_i8_rows_fn    nj_w8a16_rows_4x1_avx2;
 nj_rows_fn       nj_f32_rows_4x3_avx2, nj_f16_rows_4x3_avx2, nj_bf16_rows_4x3_avx2;
 nj_kv_write_fn   nj_kv_write_avx2;
@@ -21,6 +23,9 @@ nj_softcap_fn    nj_softcap_avx2;
 nj_softmax_fn    nj_softmax_avx2;
 
 /* Parts of GEMM forms (gemm.h) that the 8-bit forms share. */
+struct nj_direct;
+/* The 16 weight scales of a stream in activation group g. */
+void nj_direct_scales_avx2(const struct nj_direct *job, uint32_t stream, uint32_t g, float *out);
 void nj_store_avx2(const float *sums, uint32_t rows, float *out);
 void nj_store_gelu_up_avx2(const float *gate, const float *up, uint32_t rows, float *out);
 

@@ -114,7 +114,7 @@ static void tile_16x6(const struct nj_tile *tile)
 /* ---- direct ---- */
 #define AHEAD 4096
 
-INLINE void load_scales(const struct nj_direct *job, uint32_t stream, uint32_t g, float *out)
+void nj_direct_scales_avx2(const struct nj_direct *job, uint32_t stream, uint32_t g, float *out)
 {
     size_t at = job->channel ? 0 : (size_t)g * 16;
     if (job->scale_format == NJ_SCALE_F32) {
@@ -140,7 +140,7 @@ INLINE void direct_16xn(const int n, const struct nj_direct *job)
             const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n * 2);
             __m256i        sum[4][2];
             float          scales[16];
-            load_scales(job, s, g, scales);
+            nj_direct_scales_avx2(job, s, g, scales);
 #pragma GCC unroll 4
             for (int t = 0; t < n; t++)
                 sum[t][0] = sum[t][1] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
@@ -170,7 +170,7 @@ INLINE void direct_8xn(const int n, const struct nj_direct *job)
     for (uint32_t g = 0; g < a->padded / a->group; g++)
         for (uint32_t s = 0; s < job->streams; s++) {
             float scales[16];
-            load_scales(job, s, g, scales);
+            nj_direct_scales_avx2(job, s, g, scales);
             for (int half = 0; half < 2; half++) {
                 const uint8_t *w     = job->blocks[s] + (size_t)g * blocks * 64 + 32 * half;
                 const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n * 2);

@@ -1,0 +1,200 @@
+/* int4 weights x 8-bit activations on AVX2 (power-saver mode): vpmaddubsw of four weights (0..15) and four activations. Pairs are at most 2 * 15 * 127
+ * = 3810, so eight of them fit in 16 bits: 32 columns are summed in int16, then widened. */
+#include "kernels/forms_avx2.h"
+#include "kernels/gemm.h"
+#include "kernels/math_avx2.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define STEPS  8 /* of four columns, between two widenings */
+
+/* Both products, then both sums (gemm_avx2.c says why). */
+#define PRODUCTS(sum0, sum1, w0, w1, act)                                                                                                  \
+    do {                                                                                                                                   \
+        __m256i product_;                                                                                                                  \
+        __asm__("vpmaddubsw %[a], %[v0], %[t]\n\tvpmaddubsw %[a], %[v1], %[a]\n\tvpaddw %[t], %[s0], %[s0]\n\tvpaddw %[a], %[s1], %[s1]"   \
+                : [s0] "+x"(sum0), [s1] "+x"(sum1), [a] "+x"(act), [t] "=&x"(product_)                                                     \
+                : [v0] "x"(w0), [v1] "x"(w1));                                                                                             \
+    } while (0)
+
+static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
+{
+    const __m256i mask = _mm256_set1_epi8(15);
+    __m256i      *out  = opened;
+    for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 4)
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
+            __m256i v = _mm256_load_si256((const __m256i *)(const void *)blocks + half);
+            _mm256_store_si256(out + half, _mm256_and_si256(v, mask));
+            _mm256_store_si256(out + 2 + half, _mm256_and_si256(_mm256_srli_epi16(v, 4), mask));
+        }
+}
+
+INLINE __m256i widen(__m256i sums, __m256i total)
+{
+    return _mm256_add_epi32(total, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
+}
+
+INLINE void flush(const int n, __m256i total[][2], const float *w_scale, const float *a_scale, bool fresh, float *sums, size_t step)
+{
+    __m256 w0 = _mm256_loadu_ps(w_scale), w1 = _mm256_loadu_ps(w_scale + 8);
+#pragma GCC unroll 4
+    for (int t = 0; t < n; t++, sums += step) {
+        __m256 a  = _mm256_broadcast_ss(a_scale + t);
+        __m256 s0 = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(sums), s1 = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(sums + 8);
+        _mm256_storeu_ps(sums, _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[t][0]), _mm256_mul_ps(w0, a), s0));
+        _mm256_storeu_ps(sums + 8, _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[t][1]), _mm256_mul_ps(w1, a), s1));
+    }
+}
+
+INLINE void tile_16xn(const int n, const struct nj_tile *tile)
+{
+    for (uint32_t g = 0; g < tile->groups; g++)
+        for (uint32_t p = 0; p < tile->panels; p++) {
+            const __m256i *w     = (const __m256i *)(const void *)(tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 16);
+            const int32_t *words = (const int32_t *)(const void *)(tile->words + (size_t)g * tile->group * (size_t)n);
+            const int32_t *start = tile->start + g * tile->tokens;
+            __m256i        total[4][2];
+#pragma GCC unroll 4
+            for (int t = 0; t < n; t++)
+                total[t][0] = total[t][1] = _mm256_set1_epi32(start[t]);
+            for (uint32_t c = 0; c < tile->group; c += 4 * STEPS) {
+                __m256i sum[4][2];
+#pragma GCC unroll 4
+                for (int t = 0; t < n; t++)
+                    sum[t][0] = sum[t][1] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+                for (int step = 0; step < STEPS; step++, w += 2, words += n) {
+                    __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
+#pragma GCC unroll 4
+                    for (int t = 0; t < n; t++) {
+                        __m256i a = _mm256_set1_epi32(words[t]);
+                        PRODUCTS(sum[t][0], sum[t][1], w0, w1, a);
+                    }
+                }
+#pragma GCC unroll 4
+                for (int t = 0; t < n; t++) {
+                    total[t][0] = widen(sum[t][0], total[t][0]);
+                    total[t][1] = widen(sum[t][1], total[t][1]);
+                }
+            }
+            flush(n, total, tile->w_scale + (p * tile->groups + g) * 16, tile->a_scale + g * tile->tokens, tile->fresh && g == 0,
+                  tile->sums + p * 16, 32);
+        }
+}
+
+static void tile_16x4(const struct nj_tile *tile)
+{
+    switch (tile->width) {
+    case 1:
+        tile_16xn(1, tile);
+        break;
+    case 2:
+        tile_16xn(2, tile);
+        break;
+    case 3:
+        tile_16xn(3, tile);
+        break;
+    default:
+        tile_16xn(4, tile);
+    }
+}
+
+/* ---- direct ---- */
+#define AHEAD 4096
+
+/* Tokens [from, from + n) of a tile of `all`: 16 rows, nibbles opened on the way. */
+INLINE void direct_16xn(const int n, const struct nj_direct *job, uint32_t stream, uint32_t g, int from, const float *scales)
+{
+    const struct nj_act *a     = job->act;
+    const size_t         all   = a->tokens;
+    const uint8_t       *w     = job->blocks[stream] + (size_t)g * a->group * 8;
+    const int32_t       *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * all) + from;
+    const __m256i        mask  = _mm256_set1_epi8(15);
+    __m256i              total[4][2];
+#pragma GCC unroll 4
+    for (int t = 0; t < n; t++)
+        total[t][0] = total[t][1] = _mm256_set1_epi32(a->start[g * all + (size_t)(from + t)]);
+    for (uint32_t c = 0; c < a->group; c += 4 * STEPS) {
+        __m256i sum[4][2];
+#pragma GCC unroll 4
+        for (int t = 0; t < n; t++)
+            sum[t][0] = sum[t][1] = _mm256_setzero_si256();
+#pragma GCC unroll 4
+        for (int block = 0; block < STEPS / 2; block++, w += 64) {
+            __m256i v0 = _mm256_load_si256((const __m256i *)(const void *)w), v1 = _mm256_load_si256((const __m256i *)(const void *)w + 1);
+            if (from == 0)
+                _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++, words += all) {
+                __m256i w0 = _mm256_and_si256(half ? _mm256_srli_epi16(v0, 4) : v0, mask);
+                __m256i w1 = _mm256_and_si256(half ? _mm256_srli_epi16(v1, 4) : v1, mask);
+#pragma GCC unroll 4
+                for (int t = 0; t < n; t++) {
+                    __m256i x = _mm256_set1_epi32(words[t]);
+                    PRODUCTS(sum[t][0], sum[t][1], w0, w1, x);
+                }
+            }
+        }
+#pragma GCC unroll 4
+        for (int t = 0; t < n; t++) {
+            total[t][0] = widen(sum[t][0], total[t][0]);
+            total[t][1] = widen(sum[t][1], total[t][1]);
+        }
+    }
+    flush(n, total, scales, a->scale + g * all + from, g == 0, job->sums + ((size_t)stream * all + (size_t)from) * 16, 16);
+}
+
+INLINE void direct_of(const int first, const int second, const struct nj_direct *job)
+{
+    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++)
+        for (uint32_t s = 0; s < job->streams; s++) {
+            float scales[16];
+            nj_direct_scales_avx2(job, s, g, scales);
+            direct_16xn(first, job, s, g, 0, scales);
+            if (second)
+                direct_16xn(second, job, s, g, first, scales);
+        }
+}
+
+static void direct_8(const struct nj_direct *job)
+{
+    switch (job->act->tokens) {
+    case 1:
+        direct_of(1, 0, job);
+        break;
+    case 2:
+        direct_of(2, 0, job);
+        break;
+    case 3:
+        direct_of(3, 0, job);
+        break;
+    case 4:
+        direct_of(4, 0, job);
+        break;
+    case 5:
+        direct_of(3, 2, job);
+        break;
+    case 6:
+        direct_of(3, 3, job);
+        break;
+    case 7:
+        direct_of(4, 3, job);
+        break;
+    default:
+        direct_of(4, 4, job);
+    }
+}
+
+static const struct nj_gemm_form form = {open_chunk, tile_16x4, direct_8, nj_store_avx2, nj_store_gelu_up_avx2, 8};
+
+void nj_w4a8_gemm_16x4_avx2(const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                            void *scratch)
+{
+    nj_gemm_run(&form, w, a, first, panels, out, stride, scratch);
+}
+
+void nj_w4a8_gelu_up_16x4_avx2(const struct nj_w4 *gate, const struct nj_w4 *up, const struct nj_act *a, uint32_t first, uint32_t panels,
+                               float *out, size_t stride, void *scratch)
+{
+    nj_gemm_run_gelu_up(&form, gate, up, a, first, panels, out, stride, scratch);
+}

@@ -42,11 +42,17 @@ void nj_progress_begin(struct nj_progress *progress, const char *what, const cha
 
 static void show(const struct nj_progress *progress, uint64_t done, bool terminal)
 {
-    double   seconds = (double)(now_ms() - progress->started_ms) / 1000;
-    double   rate    = seconds > 0 ? (double)done / seconds : 0;
-    double   left    = rate > 0 && progress->total > done ? (double)(progress->total - done) / rate : 0;
-    char     bar[21] = "....................";
-    uint64_t filled  = progress->total ? done * 20 / progress->total : 20;
+    double seconds = (double)(now_ms() - progress->started_ms) / 1000;
+    double rate    = seconds > 0 ? (double)done / seconds : 0;
+    double left    = rate > 0 && progress->total > done ? (double)(progress->total - done) / rate : 0;
+    char   bar[21] = "....................";
+    if (!progress->total) {
+        fprintf(stderr, terminal ? "\r\033[K%s: %" PRIu64 " %s, %.2f/s" : "%s: %" PRIu64 " %s, %.2f/s\n", progress->what, done,
+                progress->unit, rate);
+        fflush(stderr);
+        return;
+    }
+    uint64_t filled = done * 20 / progress->total;
     for (uint64_t i = 0; i < filled && i < 20; i++)
         bar[i] = '#';
     fprintf(stderr,

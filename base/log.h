@@ -13,7 +13,7 @@ void nj_log_level_set(enum nj_log_level level);
 void nj_log(enum nj_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A progress bar on a terminal (done, total, rate, time left), one line a minute elsewhere. Zero-initialise, call _at as often as you like,
- * _end once. `unit` is plural ("events", "tensors"). Borrowed strings must outlive it. */
+ * _end once. A total of 0 is one that is not known. `unit` is plural ("events", "tensors"). Borrowed strings must outlive it. */
 struct nj_progress {
     const char *what, *unit;
     uint64_t    total;

@@ -45,6 +45,7 @@ nj_command nj_cmd_convert;
 nj_command nj_cmd_simulate;
 nj_command nj_cmd_status;
 nj_command nj_cmd_events;
+nj_command nj_cmd_watch;
 nj_command nj_probe_bursts;
 nj_command nj_probe_detokenize;
 nj_command nj_probe_generate;

@@ -1,6 +1,7 @@
 /* probe bursts: how the files of a card would be grouped. Reads the card, touches no database. */
 #include "base/clock.h"
 #include "base/text.h"
+#include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/ingest/burst.h"
 #include "pipeline/ingest/intake.h"
@@ -218,25 +219,16 @@ static nj_status print(struct card *card, const struct nj_burst_rules *rules, bo
 
 int nj_probe_bursts(struct nj_cli *cli, int argc, char **argv)
 {
-    const char *directory = NULL;
-    bool        json      = false;
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--json"))
-            json = true;
-        else if (argv[i][0] == '-' && argv[i][1])
-            return nj_usage("bursts", "%s: no such option", argv[i]);
-        else if (directory)
-            return nj_usage("bursts", "%s: one card at a time", argv[i]);
-        else
-            directory = argv[i];
-    }
-    if (!directory)
-        return nj_usage("bursts", "which card? Name the folder where it is mounted");
+    bool                     json      = false;
+    const struct nj_argument options[] = {{"--json", NJ_ARG_FLAG, &json}, {NULL, 0, NULL}};
+    int                      words     = nj_arguments(argc, argv, options);
+    if (words != 2)
+        return words < 0 ? NJ_EXIT_USAGE : nj_usage(argv[0], "name one card: the folder where it is mounted");
     struct nj_burst_rules rules  = {cli->conf.ingest.burst_gap_seconds, (unsigned)cli->conf.ingest.burst_max_frames};
     struct card           card   = {0};
     nj_status             status = nj_intake_open(0, remember, &card, &card.intake, &cli->error);
     if (status == NJ_OK)
-        status = nj_walk(directory, take_in, &card, &cli->error);
+        status = nj_walk(argv[1], take_in, &card, &cli->error);
     if (status == NJ_OK)
         status = nj_intake_flush(card.intake, &cli->error);
     if (status == NJ_OK)

@@ -17,7 +17,8 @@
 #define MAX_UNSEEN 16 /* entries that a damaged directory may keep from us */
 
 struct walk {
-    nj_on_entry     *callback;
+    nj_on_entry     *callback; /* one of the two */
+    nj_on_folder    *on_folder;
     void            *user;
     struct nj_error *error;
     struct nj_text   path; /* of the folder at hand, with its final slash; "" for the card itself */
@@ -111,6 +112,8 @@ static const char *kind_ignored(const struct stat *at, uint64_t device)
 static nj_status tell(struct walk *walk, int folder, const char *name, const struct stat *at, const char *ignored)
 {
     size_t length = walk->path.length;
+    if (!walk->callback)
+        return NJ_OK;
     nj_text_add(&walk->path, name);
     if (walk->path.failed)
         return nj_fail(walk->error, "no memory for a path of %zu bytes", length + strlen(name));
@@ -199,7 +202,10 @@ static nj_status walk_folder(struct walk *walk, int folder)
         close(folder);
         return nj_fail_errno(walk->error, errno, "%s: the folder cannot be listed", walk->path.data);
     }
-    status = gather(dir, walk->path.length ? walk->path.data : "the card", &names, walk->error);
+    if (walk->on_folder)
+        status = walk->on_folder(walk->user, walk->path.data, walk->error);
+    if (status == NJ_OK)
+        status = gather(dir, walk->path.length ? walk->path.data : "the card", &names, walk->error);
     if (status == NJ_OK)
         status = visit(walk, dirfd(dir), &names, false);
     if (status == NJ_OK)
@@ -209,24 +215,38 @@ static nj_status walk_folder(struct walk *walk, int folder)
     return status;
 }
 
-nj_status nj_walk(const char *directory, nj_on_entry *callback, void *user, struct nj_error *error)
+static nj_status walk_card(struct walk *walk, const char *directory)
 {
-    struct walk walk = {.callback = callback, .user = user, .error = error};
     struct stat at;
     int         fd = open_quietly(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &at) != 0) {
         int failed = errno;
         if (fd >= 0)
             close(fd);
-        nj_status status = failed == ENOENT ? NJ_NOT_FOUND : NJ_ERROR;
-        nj_fail_errno(error, failed, "%s: the folder of the card cannot be opened", directory);
-        return status;
+        nj_fail_errno(walk->error, failed, "%s: the folder of the card cannot be opened", directory);
+        return failed == ENOENT ? NJ_NOT_FOUND : NJ_ERROR;
     }
-    walk.device = at.st_dev;
-    nj_text_add(&walk.path, "");
-    nj_status status = walk.path.failed ? nj_fail(error, "%s: no memory", directory) : walk_folder(&walk, fd);
+    walk->device = at.st_dev;
+    nj_text_add(&walk->path, "");
+    if (walk->path.failed) {
+        close(fd);
+        return nj_fail(walk->error, "%s: no memory", directory);
+    }
+    nj_status status = walk_folder(walk, fd);
     if (status == NJ_ERROR)
-        nj_error_prefix(error, "%s", directory);
-    nj_text_free(&walk.path);
+        nj_error_prefix(walk->error, "%s", directory);
+    nj_text_free(&walk->path);
     return status;
+}
+
+nj_status nj_walk(const char *directory, nj_on_entry *callback, void *user, struct nj_error *error)
+{
+    struct walk walk = {.callback = callback, .user = user, .error = error};
+    return walk_card(&walk, directory);
+}
+
+nj_status nj_walk_folders(const char *directory, nj_on_folder *callback, void *user, struct nj_error *error)
+{
+    struct walk walk = {.on_folder = callback, .user = user, .error = error};
+    return walk_card(&walk, directory);
 }

@@ -34,6 +34,10 @@ typedef nj_status nj_on_entry(void *user, const struct nj_walk_entry *entry, str
  * holds more than the limits above. */
 nj_status nj_walk(const char *directory, nj_on_entry *callback, void *user, struct nj_error *error);
 
+/* The same walk for the folders alone, the card's own first: `path` is relative to it ("" or "DCIM/100RECNX/"). Valid during the callback. */
+typedef nj_status nj_on_folder(void *user, const char *path, struct nj_error *error);
+nj_status         nj_walk_folders(const char *directory, nj_on_folder *callback, void *user, struct nj_error *error);
+
 /* Opens the entry for reading: the file that was listed and no other, never a link, never waiting for a FIFO, its access time untouched where
  * that is allowed. A descriptor, or -1 with errno (ESTALE: it is another file now). */
 int nj_walk_open(const struct nj_walk_entry *entry);

@@ -1,7 +1,7 @@
 /* act.h: quantised activations, in the order in which the GEMM kernels eat them.
  *
- * A token's `cols` values are cut into groups of `group` columns. Each group has one fp32 scale; value = scale * q. q keeps 16 bits (|q| <= 32639) or, in the
- * power-saver mode only, 8 (|q| <= 127). 32639 = 127 * 256 + 127, so that q also splits into two balanced int8 planes, 256 h + l: every instruction set
+ * A token's `cols` values are cut into groups of `group` columns. Each group has one fp32 scale; value = scale * q. q keeps 16 bits (|q| <= 32639), 14
+ * (|q| <= 8191, for plain matrices) or, in the power-saver mode only, 8 (|q| <= 127). 32639 = 127 * 256 + 127, so that q also splits into two balanced int8 planes, 256 h + l: every instruction set
  * then computes from the same integers. `start` is -8 * (sum of the group's q): the value with which an int4 product starts (w4.h).
  *
  * Tokens are cut into tiles of `tile` tokens (the last one may be narrower) and columns into chunks of 256 (the last one may be shorter), so that a kernel
@@ -28,6 +28,7 @@
 
 #define NJ_ACT_CHUNK    256u
 #define NJ_ACT_LIMIT_16 32639
+#define NJ_ACT_LIMIT_14 8191
 #define NJ_ACT_LIMIT_8  127
 
 enum nj_act_order { NJ_ORDER_PAIRS, NJ_ORDER_PLANES, NJ_ORDER_BYTES, NJ_ORDER_ROWS, NJ_ORDER_ROW_PLANES };

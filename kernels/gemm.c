@@ -61,40 +61,75 @@ static void open_scales(const struct nj_w4 *w, uint32_t panel, uint32_t group, u
     }
 }
 
+/* All tiles of tokens against one opened chunk. */
+static void run_chunk(const struct nj_gemm_form *form, struct nj_tile *tile, const struct nj_act *a, uint32_t chunk, float *sums)
+{
+    uint32_t group = chunk * (NJ_ACT_CHUNK / a->group);
+    for (uint32_t t = 0; t < nj_act_tiles(a); t++) {
+        size_t token  = (size_t)t * a->tile;
+        tile->width   = nj_act_tile_width(a, t);
+        tile->words   = nj_act_words(a, chunk, t);
+        tile->a_scale = a->scale + (size_t)group * a->tokens + token;
+        tile->start   = a->start + (size_t)group * a->tokens + token;
+        tile->sums    = sums + token * 32;
+        form->tile(tile);
+    }
+}
+
+/* Where the parts of the scratch memory begin. */
+struct parts {
+    uint8_t *opened;
+    float   *scales, *sums;
+};
+
+static struct parts parts_of(void *scratch)
+{
+    uint8_t *memory = scratch;
+    return (struct parts){memory, (float *)(void *)(memory + 2 * NJ_OPENED_BYTES),
+                          (float *)(void *)(memory + 2 * NJ_OPENED_BYTES + SCALES_BYTES)};
+}
+
+static struct nj_tile tile_of(const struct nj_act *a, const struct parts *parts, uint32_t panels)
+{
+    return (struct nj_tile){.opened = parts->opened, .w_scale = parts->scales, .tokens = a->tokens, .group = a->group, .panels = panels};
+}
+
 /* All tokens against one or two panels: which[p] of matrices[p]. */
 static void run_tiles(const struct nj_gemm_form *form, const struct nj_w4 *const matrices[2], const uint32_t which[2], uint32_t panels,
-                      const struct nj_act *a, uint8_t *opened, float *scales, float *sums)
+                      const struct nj_act *a, const struct parts *parts)
 {
-    struct nj_tile tile = {.opened = opened, .w_scale = scales, .tokens = a->tokens, .group = a->group, .panels = panels};
+    struct nj_tile tile = tile_of(a, parts, panels);
     for (uint32_t chunk = 0; chunk * NJ_ACT_CHUNK < a->padded; chunk++) {
-        uint32_t cols = nj_act_chunk_cols(a, chunk), group = chunk * (NJ_ACT_CHUNK / a->group);
-        tile.groups = cols / a->group;
-        tile.fresh  = chunk == 0;
+        uint32_t cols = nj_act_chunk_cols(a, chunk);
+        tile.groups   = cols / a->group;
+        tile.fresh    = chunk == 0;
         for (uint32_t p = 0; p < panels; p++) {
             const uint8_t *blocks = nj_w4_panel(matrices[p], which[p]) + (size_t)chunk * NJ_ACT_CHUNK * 8;
-            form->open_chunk(blocks, cols, opened + p * NJ_OPENED_BYTES);
-            open_scales(matrices[p], which[p], group, tile.groups, scales + p * tile.groups * 16);
+            form->open_chunk(blocks, cols, parts->opened + p * NJ_OPENED_BYTES);
+            open_scales(matrices[p], which[p], chunk * (NJ_ACT_CHUNK / a->group), tile.groups, parts->scales + p * tile.groups * 16);
             if ((chunk + 1) * NJ_ACT_CHUNK < a->padded)
                 for (size_t ahead = 0; ahead < NJ_ACT_CHUNK * 8; ahead += 64)
                     __builtin_prefetch(blocks + NJ_ACT_CHUNK * 8 + ahead);
         }
-        for (uint32_t t = 0; t < nj_act_tiles(a); t++) {
-            size_t token = (size_t)t * a->tile;
-            tile.width   = nj_act_tile_width(a, t);
-            tile.words   = nj_act_words(a, chunk, t);
-            tile.a_scale = a->scale + (size_t)group * a->tokens + token;
-            tile.start   = a->start + (size_t)group * a->tokens + token;
-            tile.sums    = sums + token * 32;
-            form->tile(&tile);
-        }
+        run_chunk(form, &tile, a, chunk, parts->sums);
     }
+}
+
+static void store_panels(const struct nj_gemm_form *form, const float *sums, uint32_t rows, uint32_t first, uint32_t panels,
+                         uint32_t tokens, float *out, size_t stride)
+{
+    for (uint32_t t = 0; t < tokens; t++)
+        for (uint32_t i = 0; i < panels; i++) {
+            uint32_t row = (first + i) * NJ_W4_ROWS_PER_PANEL;
+            form->store(sums + t * 32 + i * 16, rows - row < NJ_W4_ROWS_PER_PANEL ? rows - row : NJ_W4_ROWS_PER_PANEL,
+                        out + t * stride + row);
+        }
 }
 
 void nj_gemm_run(const struct nj_gemm_form *form, const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels,
                  float *out, size_t stride, void *scratch)
 {
-    uint8_t *opened = scratch;
-    float *scales = (float *)(void *)(opened + 2 * NJ_OPENED_BYTES), *sums = (float *)(void *)(opened + 2 * NJ_OPENED_BYTES + SCALES_BYTES);
+    struct parts parts = parts_of(scratch);
     if (a->tokens <= form->direct_tokens) {
         run_direct(form, w, NULL, a, first, panels, out, stride, scratch);
         return;
@@ -102,18 +137,15 @@ void nj_gemm_run(const struct nj_gemm_form *form, const struct nj_w4 *w, const s
     for (uint32_t p = 0; p < panels; p += 2) {
         const struct nj_w4 *const matrices[2] = {w, w};
         const uint32_t            which[2] = {first + p, first + p + 1}, count = panels - p < 2 ? 1 : 2;
-        run_tiles(form, matrices, which, count, a, opened, scales, sums);
-        for (uint32_t t = 0; t < a->tokens; t++)
-            for (uint32_t i = 0; i < count; i++)
-                form->store(sums + t * 32 + i * 16, rows_left(w, which[i]), out + t * stride + (size_t)which[i] * NJ_W4_ROWS_PER_PANEL);
+        run_tiles(form, matrices, which, count, a, &parts);
+        store_panels(form, parts.sums, w->rows, first + p, count, a->tokens, out, stride);
     }
 }
 
 void nj_gemm_run_gelu_up(const struct nj_gemm_form *form, const struct nj_w4 *gate, const struct nj_w4 *up, const struct nj_act *a,
                          uint32_t first, uint32_t panels, float *out, size_t stride, void *scratch)
 {
-    uint8_t *opened = scratch;
-    float *scales = (float *)(void *)(opened + 2 * NJ_OPENED_BYTES), *sums = (float *)(void *)(opened + 2 * NJ_OPENED_BYTES + SCALES_BYTES);
+    struct parts parts = parts_of(scratch);
     if (a->tokens <= form->direct_tokens) {
         run_direct(form, gate, up, a, first, panels, out, stride, scratch);
         return;
@@ -121,8 +153,27 @@ void nj_gemm_run_gelu_up(const struct nj_gemm_form *form, const struct nj_w4 *ga
     for (uint32_t p = first; p < first + panels; p++) {
         const struct nj_w4 *const matrices[2] = {gate, up};
         const uint32_t            which[2]    = {p, p};
-        run_tiles(form, matrices, which, 2, a, opened, scales, sums);
+        run_tiles(form, matrices, which, 2, a, &parts);
         for (uint32_t t = 0; t < a->tokens; t++)
-            form->store_gelu_up(sums + t * 32, sums + t * 32 + 16, rows_left(gate, p), out + t * stride + (size_t)p * NJ_W4_ROWS_PER_PANEL);
+            form->store_gelu_up(parts.sums + t * 32, parts.sums + t * 32 + 16, rows_left(gate, p),
+                                out + t * stride + (size_t)p * NJ_W4_ROWS_PER_PANEL);
+    }
+}
+
+void nj_gemm_run_plain(const struct nj_gemm_form *form, nj_open_plain_fn *open, const struct nj_plain *w, const struct nj_act *a,
+                       uint32_t first, uint32_t panels, float *out, size_t stride, void *scratch)
+{
+    struct parts parts = parts_of(scratch);
+    for (uint32_t p = 0; p < panels; p += 2) {
+        uint32_t       count = panels - p < 2 ? 1 : 2;
+        struct nj_tile tile  = tile_of(a, &parts, count);
+        for (uint32_t chunk = 0; chunk * NJ_ACT_CHUNK < a->padded; chunk++) {
+            tile.groups = nj_act_chunk_cols(a, chunk) / a->group;
+            tile.fresh  = chunk == 0;
+            for (uint32_t i = 0; i < count; i++)
+                open(w, a, first + p + i, chunk, parts.opened + i * NJ_OPENED_BYTES, parts.scales + i * tile.groups * 16);
+            run_chunk(form, &tile, a, chunk, parts.sums);
+        }
+        store_panels(form, parts.sums, w->rows, first + p, count, a->tokens, out, stride);
     }
 }

@@ -38,6 +38,7 @@ struct nj_direct {
 };
 
 struct nj_gemm_form {
+    /* Opens one chunk of one panel of int4 weights into what `tile` reads. */
     void (*open_chunk)(const uint8_t *blocks, uint32_t cols, void *opened);
     void (*tile)(const struct nj_tile *tile);
     void (*direct)(const struct nj_direct *direct);
@@ -46,6 +47,12 @@ struct nj_gemm_form {
     void (*store_gelu_up)(const float *gate, const float *up, uint32_t rows, float *out);
     uint32_t direct_tokens;
 };
+
+/* One chunk of one panel: opened as int16 pairs, scales [groups of the chunk][16]; rows past the matrix become zeros. */
+typedef void nj_open_plain_fn(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened,
+                              float *scales);
+void         nj_gemm_run_plain(const struct nj_gemm_form *form, nj_open_plain_fn *open, const struct nj_plain *w, const struct nj_act *a,
+                               uint32_t first, uint32_t panels, float *out, size_t stride, void *scratch);
 
 /* Bytes of scratch: two opened chunks with their scales, and the sums; or the sums of the direct form. */
 size_t nj_gemm_scratch(uint32_t tokens);

@@ -272,3 +272,90 @@ void nj_w4a16_gelu_up_16x6_avx2(const struct nj_w4 *gate, const struct nj_w4 *up
 {
     nj_gemm_run_gelu_up(&form, gate, up, a, first, panels, out, stride, scratch);
 }
+
+/* ---- plain matrices, opened to 12 bits ---- */
+INLINE __m256 plain8(const struct nj_plain *w, size_t at)
+{
+    if (w->format == NJ_NUMBER_F32)
+        return _mm256_loadu_ps((const float *)w->data + at);
+    __m128i bits = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)w->data + at));
+    return w->format == NJ_NUMBER_F16 ? _mm256_cvtph_ps(bits) : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+
+/* Columns [col, col + 8) of a row, with zeros behind the last. */
+INLINE __m256 plain8_of(const struct nj_plain *w, uint32_t row, uint32_t col)
+{
+    size_t at = (size_t)row * w->cols + col;
+    if (row < w->rows && col + 8 <= w->cols)
+        return plain8(w, at);
+    float part[8] = {0};
+    for (uint32_t i = 0; row < w->rows && col + i < w->cols && i < 8; i++)
+        part[i] = nj_number_value(w->data, w->format, at + i);
+    return _mm256_loadu_ps(part);
+}
+
+/* Eight rows x 16 columns of int16 in pair order: from eight vectors (a row each, 8 words) to eight (a word each, 8 rows). */
+INLINE void transpose8(__m256i v[8])
+{
+    __m256i a[8], b[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        a[i]     = _mm256_unpacklo_epi32(v[i], v[i + 1]);
+        a[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+        b[i]     = _mm256_unpacklo_epi64(a[i], a[i + 2]);
+        b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
+        b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
+        b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        v[i]     = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
+        v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
+    }
+}
+
+static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
+{
+    const __m256  sign = _mm256_set1_ps(-0.0f);
+    const __m256i order =
+        _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+    const uint32_t cols = nj_act_chunk_cols(a, chunk);
+    for (uint32_t g = 0; g < cols / a->group; g++)
+        for (uint32_t half = 0; half < 2; half++) {
+            const uint32_t row = panel * 16 + half * 8, first = chunk * NJ_ACT_CHUNK + g * a->group;
+            __m256         inverse[8];
+            for (uint32_t r = 0; r < 8; r++) {
+                __m256 most = _mm256_setzero_ps();
+                for (uint32_t c = 0; c < a->group; c += 8)
+                    most = _mm256_max_ps(most, _mm256_andnot_ps(sign, plain8_of(w, row + r, first + c)));
+                float largest                 = nj_max_avx2(most);
+                bool  zero                    = !(largest >= 0x1p-96f);
+                inverse[r]                    = _mm256_set1_ps(zero ? 0 : 2047 / largest);
+                scales[g * 16 + half * 8 + r] = zero ? 0 : largest / 2047;
+            }
+            __m256i *out = (__m256i *)opened + (size_t)g * a->group + half;
+            for (uint32_t c = 0; c < a->group; c += 16, out += 16) {
+                __m256i words[8];
+#pragma GCC unroll 8
+                for (uint32_t r = 0; r < 8; r++) {
+                    __m256i q0 = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, row + r, first + c), inverse[r]));
+                    __m256i q1 = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, row + r, first + c + 8), inverse[r]));
+                    __m256i q  = _mm256_permute4x64_epi64(_mm256_packs_epi32(q0, q1), 0xd8);
+                    words[r]   = _mm256_shuffle_epi8(q, order);
+                }
+                transpose8(words);
+#pragma GCC unroll 8
+                for (uint32_t i = 0; i < 8; i++)
+                    _mm256_store_si256(out + 2 * i, words[i]);
+            }
+        }
+}
+
+void nj_w12a14_gemm_16x6_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                              void *scratch)
+{
+    nj_gemm_run_plain(&form, open_plain, w, a, first, panels, out, stride, scratch);
+}

@@ -56,3 +56,38 @@ void nj_w4_gelu_up_c(const struct nj_w4 *gate, const struct nj_w4 *up, const str
             nj_gelu_mul_c(gates, ups, rows_of(gate, panel), &out[token * stride + panel * NJ_W4_ROWS_PER_PANEL]);
         }
 }
+
+/* The 12-bit integers of one group of one row, and their scale. */
+static float open_group(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t *q)
+{
+    size_t   at      = (size_t)row * w->cols;
+    uint32_t real    = first >= w->cols ? 0 : w->cols - first < group ? w->cols - first : group;
+    float    largest = 0;
+    for (uint32_t i = 0; i < real; i++)
+        largest = fmaxf(largest, fabsf(nj_number_value(w->data, w->format, at + first + i)));
+    bool zero = !(largest >= 0x1p-96f);
+    for (uint32_t i = 0; i < group; i++)
+        q[i] = zero || i >= real ? 0 : (int32_t)rintf(nj_number_value(w->data, w->format, at + first + i) * (2047 / largest));
+    return zero ? 0 : largest / 2047;
+}
+
+void nj_w12a14_gemm_c(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                      void *scratch)
+{
+    (void)scratch;
+    for (uint32_t row = first * NJ_W4_ROWS_PER_PANEL; row < (first + panels) * NJ_W4_ROWS_PER_PANEL && row < w->rows; row++) {
+        for (uint32_t t = 0; t < a->tokens; t++)
+            out[t * stride + row] = 0;
+        for (uint32_t g = 0; g < a->padded / a->group; g++) {
+            int32_t q[128];
+            float   scale = open_group(w, row, g * a->group, a->group, q);
+            for (uint32_t t = 0; t < a->tokens; t++) {
+                int32_t sum = 0;
+                for (uint32_t i = 0; i < a->group; i++)
+                    sum += q[i] * nj_act_value(a, t, g * a->group + i);
+                float *to = &out[t * stride + row];
+                *to       = fmaf((float)sum, scale * a->scale[(size_t)g * a->tokens + t], *to);
+            }
+        }
+    }
+}

@@ -7,12 +7,14 @@
 void nj_use_c(struct nj_kernels *k)
 {
     NJ_USE(k, a16_quantize, nj_quantize_c);
+    NJ_USE(k, a14_quantize, nj_a14_quantize_c);
     NJ_USE(k, a8_quantize, nj_quantize_c);
     NJ_USE(k, a16_rows_quantize, nj_quantize_c);
     NJ_USE(k, w4a16_gemm, nj_w4_gemm_c);
     NJ_USE(k, w4a16_gelu_up, nj_w4_gelu_up_c);
     NJ_USE(k, w4a8_gemm, nj_w4_gemm_c);
     NJ_USE(k, w4a8_gelu_up, nj_w4_gelu_up_c);
+    NJ_USE(k, w12a14_gemm, nj_w12a14_gemm_c);
     NJ_USE(k, w8a16_rows, nj_w8a16_rows_c);
     NJ_USE(k, f32_rows, nj_f32_rows_c);
     NJ_USE(k, f16_rows, nj_f16_rows_c);
@@ -44,9 +46,14 @@ void nj_kernels_init(struct nj_kernels *k, uint32_t features)
 #endif
 }
 
+static enum nj_act_order order_of(const struct nj_kernels *k, int which)
+{
+    return which == 8 ? NJ_ORDER_BYTES : which == 0 ? k->order_rows : k->order16;
+}
+
 size_t nj_kernels_act_bytes(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group)
 {
-    return nj_act_bytes(which == 16 ? k->order16 : which == 8 ? NJ_ORDER_BYTES : k->order_rows, tokens, cols, group);
+    return nj_act_bytes(order_of(k, which), tokens, cols, group);
 }
 
 /* As few tiles as the widest allows, and all of nearly the same width: 64 tokens are six tiles of 11, not five of 12 and one of 4. */
@@ -58,11 +65,10 @@ static uint32_t even_tile(uint32_t tokens, uint32_t widest)
 
 void nj_kernels_act(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group, void *memory, struct nj_act *act)
 {
-    uint32_t tile = tokens <= k->direct_tokens ? tokens : even_tile(tokens, which == 16 ? k->tile16 : k->tile8);
-    if (which == 0)
-        nj_act_place(act, k->order_rows, tokens, cols, group, 1, memory);
-    else
-        nj_act_place(act, which == 16 ? k->order16 : NJ_ORDER_BYTES, tokens, cols, group, tile, memory);
+    uint32_t tile = which == 0 ? 1 : even_tile(tokens, which == 8 ? k->tile8 : k->tile16);
+    if (which != 0 && which != 14 && tokens <= k->direct_tokens)
+        tile = tokens;
+    nj_act_place(act, order_of(k, which), tokens, cols, group, tile, memory);
 }
 
 size_t nj_gemm_scratch_bytes(uint32_t tokens)

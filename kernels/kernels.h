@@ -27,8 +27,9 @@ enum nj_number { NJ_NUMBER_F32, NJ_NUMBER_F16, NJ_NUMBER_BF16 };
 
 /* ---- Activations --------------------------------------------------------------------------------------------------------------------------------
  * Quantises tokens [first_tile * tile, (first_tile + tiles) * tile) of act (cut to its tokens) from x, token t at x + t * stride (t counts from 0, so x is
- * the whole batch; `stride` in floats). Per group: limit = NJ_ACT_LIMIT_16 or _8; scale = max |x| / limit; q = rint(x * (limit / max |x|)), clamped to the limit;
- * a group whose max |x| is below 2^-96 becomes zeros with scale 0. For row orders a tile is one token and `start` is not written. Exact in all forms. */
+ * the whole batch; `stride` in floats). Per group: limit = NJ_ACT_LIMIT_16, _14 or _8; scale = max |x| / limit; q = rint(x * (limit / max |x|)), clamped to the limit;
+ * a group whose max |x| is below 2^-96 becomes zeros with scale 0. With 14 bits `start` becomes zero; for row orders a tile is one
+ * token and `start` is not written. Exact in all forms. */
 typedef void nj_quantize_fn(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles);
 
 /* ---- int4 weights -------------------------------------------------------------------------------------------------------------------------------
@@ -42,6 +43,19 @@ typedef void nj_w4_gemm_fn(const struct nj_w4 *w, const struct nj_act *a, uint32
 /* The same for an alternating pair (w4.h): out[t * stride + row] = gelu_tanh(gate row . a) * (up row . a), rows of panels [first, first + panels) of `gate`. */
 typedef void nj_w4_gelu_up_fn(const struct nj_w4 *gate, const struct nj_w4 *up, const struct nj_act *a, uint32_t first, uint32_t panels,
                               float *out, size_t stride, void *scratch);
+
+/* ---- Plain matrices as integers ---------------------------------------------------------------------------------------------------------------------
+ * A row-major matrix of fp32, fp16 or bf16 times 14-bit activations, for large batches (the vision tower). The kernel opens the weights on its way to
+ * 12 bits: per row and activation group, scale = max |w| / 2047, q = rint(w * (2047 / max |w|)); then as with int4. 2047 * 8191 * 128 < 2^31, so groups
+ * of up to 128 are summed without overflow. The result is finer than with bf16 activations. `a` is of kind 14 (a14_quantize), its group nj_act_group(cols, cols). */
+struct nj_plain {
+    const void    *data; /* [rows][cols] */
+    enum nj_number format;
+    uint32_t       rows, cols;
+};
+/* out[t * stride + row] for all tokens and the rows of panels of 16 [first, first + panels). scratch: nj_gemm_scratch_bytes(a->tokens). */
+typedef void nj_plain_gemm_fn(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                              void *scratch);
 
 /* ---- Row-major matrices -------------------------------------------------------------------------------------------------------------------------
  * out[t * out_stride + r] = sum of w[row(r)][c] * x[t * x_stride + c], r in [0, count), row(r) = index ? index[r] : r; rows are `cols` apart.
@@ -123,12 +137,14 @@ typedef float nj_softmax_fn(const float *x, size_t n, float *out);
  * One line an operation: its type and its name. */
 #define NJ_KERNEL_LIST(X)                                                                                                                  \
     X(nj_quantize_fn, a16_quantize)      /* tiled order of 16-bit activations */                                                           \
+    X(nj_quantize_fn, a14_quantize)      /* tiled order of 14-bit activations, for w12a14 */                                               \
     X(nj_quantize_fn, a8_quantize)       /* tiled order of 8-bit activations (power-saver mode) */                                         \
     X(nj_quantize_fn, a16_rows_quantize) /* row order, for i8_rows */                                                                      \
     X(nj_w4_gemm_fn, w4a16_gemm)                                                                                                           \
     X(nj_w4_gelu_up_fn, w4a16_gelu_up)                                                                                                     \
     X(nj_w4_gemm_fn, w4a8_gemm)                                                                                                            \
     X(nj_w4_gelu_up_fn, w4a8_gelu_up)                                                                                                      \
+    X(nj_plain_gemm_fn, w12a14_gemm)                                                                                                       \
     X(nj_i8_rows_fn, w8a16_rows)                                                                                                           \
     X(nj_rows_fn, f32_rows)                                                                                                                \
     X(nj_rows_fn, f16_rows)                                                                                                                \
@@ -154,7 +170,7 @@ struct nj_kernels {
 #undef NJ_KERNEL_NAME
     } names;
     enum nj_act_order order16, order_rows; /* what a16_quantize and a16_rows_quantize write */
-    uint32_t          tile16, tile8;       /* widest tile of tokens of the GEMM */
+    uint32_t          tile16, tile8;       /* widest tile of tokens of the GEMM; 14 bits go like 16 */
     uint32_t          direct_tokens;       /* up to so many tokens make one tile and take the direct form */
     uint32_t          features;            /* enum nj_cpu_feature */
 };
@@ -162,7 +178,7 @@ struct nj_kernels {
 /* Fills the table with the best forms for `features` (nj_cpu_detect, after nj_cpu_mask). */
 void nj_kernels_init(struct nj_kernels *k, uint32_t features);
 
-/* Places activations as the table's forms want them: which = 16 or 8 for the tiled orders (tile chosen for `tokens`), 0 for the row order.
+/* Places activations as the table's forms want them: which = 16, 14 or 8 for the tiled orders (tile chosen for `tokens`), 0 for the row order.
  * memory: nj_kernels_act_bytes, aligned to 64. */
 size_t nj_kernels_act_bytes(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group);
 void   nj_kernels_act(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group, void *memory,

@@ -11,16 +11,16 @@ INLINE void put_word(uint8_t *at, uint32_t word)
 }
 
 /* One group of one token. words: its first word; the next step's is `pitch` bytes on.  x: [group] */
-INLINE void quantize_group(enum nj_act_order order, const float *x, uint32_t group, uint8_t *words, size_t pitch, float *scale,
-                           int32_t *start)
+INLINE void quantize_group(enum nj_act_order order, int32_t most, const float *x, uint32_t group, uint8_t *words, size_t pitch,
+                           float *scale, int32_t *start)
 {
-    const float   limit = order == NJ_ORDER_BYTES ? NJ_ACT_LIMIT_8 : NJ_ACT_LIMIT_16;
+    const float   limit = (float)most;
     const __m256  sign  = _mm256_set1_ps(-0.0f);
     const __m128i pairs = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-    __m256        most  = _mm256_setzero_ps();
+    __m256        sizes = _mm256_setzero_ps();
     for (uint32_t i = 0; i < group; i += 8)
-        most = _mm256_max_ps(most, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
-    float   largest = nj_max_avx2(most);
+        sizes = _mm256_max_ps(sizes, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
+    float   largest = nj_max_avx2(sizes);
     bool    zero    = !(largest >= 0x1p-96f);
     __m256  inverse = _mm256_set1_ps(zero ? 0 : limit / largest);
     __m128i sum     = _mm_setzero_si128();
@@ -51,7 +51,7 @@ INLINE void quantize_group(enum nj_act_order order, const float *x, uint32_t gro
     }
     if (order != NJ_ORDER_ROWS) {
         sum    = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-        *start = -8 * (_mm_cvtsi128_si32(sum) + _mm_extract_epi32(sum, 1));
+        *start = most == NJ_ACT_LIMIT_14 ? 0 : -8 * (_mm_cvtsi128_si32(sum) + _mm_extract_epi32(sum, 1));
     }
 }
 
@@ -66,8 +66,8 @@ INLINE const float *group_of(const struct nj_act *act, const float *x, uint32_t 
     return copy;
 }
 
-INLINE void quantize_tiles(enum nj_act_order order, const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile,
-                           uint32_t tiles)
+INLINE void quantize_tiles(enum nj_act_order order, int32_t most, const float *x, size_t stride, const struct nj_act *act,
+                           uint32_t first_tile, uint32_t tiles)
 {
     const uint32_t bytes = order == NJ_ORDER_BYTES ? 1 : 2;
     float          copy[128];
@@ -80,7 +80,7 @@ INLINE void quantize_tiles(enum nj_act_order order, const float *x, size_t strid
                 size_t   in_chunk = (size_t)(first % NJ_ACT_CHUNK) * width * bytes;
                 uint8_t *words    = order == NJ_ORDER_ROWS ? act->values + (token * act->padded + first) * 2
                                                            : nj_act_words(act, first / NJ_ACT_CHUNK, tile) + in_chunk + 4 * (size_t)t;
-                quantize_group(order, group_of(act, row, first, copy), act->group, words, 4 * (size_t)width,
+                quantize_group(order, most, group_of(act, row, first, copy), act->group, words, 4 * (size_t)width,
                                &act->scale[g * act->tokens + token], &act->start[g * act->tokens + token]);
             }
         }
@@ -89,15 +89,20 @@ INLINE void quantize_tiles(enum nj_act_order order, const float *x, size_t strid
 
 void nj_a16_quantize_avx2(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles)
 {
-    quantize_tiles(NJ_ORDER_PAIRS, x, stride, act, first_tile, tiles);
+    quantize_tiles(NJ_ORDER_PAIRS, NJ_ACT_LIMIT_16, x, stride, act, first_tile, tiles);
+}
+
+void nj_a14_quantize_avx2(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles)
+{
+    quantize_tiles(NJ_ORDER_PAIRS, NJ_ACT_LIMIT_14, x, stride, act, first_tile, tiles);
 }
 
 void nj_a8_quantize_avx2(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles)
 {
-    quantize_tiles(NJ_ORDER_BYTES, x, stride, act, first_tile, tiles);
+    quantize_tiles(NJ_ORDER_BYTES, NJ_ACT_LIMIT_8, x, stride, act, first_tile, tiles);
 }
 
 void nj_a16_rows_quantize_avx2(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles)
 {
-    quantize_tiles(NJ_ORDER_ROWS, x, stride, act, first_tile, tiles);
+    quantize_tiles(NJ_ORDER_ROWS, NJ_ACT_LIMIT_16, x, stride, act, first_tile, tiles);
 }

@@ -54,13 +54,23 @@ static void quantize_group(const float *x, const struct nj_act *act, uint32_t to
     }
     act->scale[(size_t)g * act->tokens + token] = scale;
     if (act->order != NJ_ORDER_ROWS && act->order != NJ_ORDER_ROW_PLANES)
-        act->start[(size_t)g * act->tokens + token] = -8 * sum;
+        act->start[(size_t)g * act->tokens + token] = limit == NJ_ACT_LIMIT_14 ? 0 : -8 * sum;
 }
 
-void nj_quantize_c(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles)
+static void quantize(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles, int32_t limit)
 {
     uint32_t end = (first_tile + tiles) * act->tile;
     for (uint32_t token = first_tile * act->tile; token < end && token < act->tokens; token++)
         for (uint32_t g = 0; g < act->padded / act->group; g++)
-            quantize_group(x + token * stride, act, token, g, act->order == NJ_ORDER_BYTES ? NJ_ACT_LIMIT_8 : NJ_ACT_LIMIT_16);
+            quantize_group(x + token * stride, act, token, g, limit);
+}
+
+void nj_quantize_c(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles)
+{
+    quantize(x, stride, act, first_tile, tiles, act->order == NJ_ORDER_BYTES ? NJ_ACT_LIMIT_8 : NJ_ACT_LIMIT_16);
+}
+
+void nj_a14_quantize_c(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles)
+{
+    quantize(x, stride, act, first_tile, tiles, NJ_ACT_LIMIT_14);
 }

@@ -11,7 +11,9 @@
 #include <string.h>
 
 const char nj_convert_details[] =
-    "SOURCE is a folder with config.json and safetensors (bf16, fp16, fp32, or compressed-tensors W4A16) or a packed file.\n\n"
+    "SOURCE is a folder with config.json and safetensors (bf16, fp16, fp32, or compressed-tensors W4A16), a GGUF file, or a packed "
+    "file.\n\n"
+    "  --mmproj FILE.gguf        the vision companion of a GGUF\n"
     "  --quantize w4a16|none     the language model's matrices to int4, by round to nearest (none)\n"
     "  --group 32|64|128|channel inputs that share a scale (128)\n"
     "  --head bf16|int8|int4     how the output head is stored (as the source has it)\n"

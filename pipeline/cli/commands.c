@@ -39,8 +39,8 @@ const struct nj_command_entry nj_commands[] = {
     {"status", "[--json | --csv]", "station, battery, queue, last run, next wake, disk, model, warnings", nj_cmd_status, NULL},
     {"watch", "[--once]", "take in what is on the cards, and nothing else", nj_cmd_watch,
      "Scans the folders of ingest.cards, then follows them with inotify. --once: scans until the newest burst has settled, then exits. "
-     "Files that\n"
-     "have not changed are not read again; originals are only ever read."},
+     "Files\n"
+     "that have not changed are not read again; originals are only ever read."},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

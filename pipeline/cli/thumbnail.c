@@ -44,7 +44,7 @@ nj_status nj_thumbnail(struct nj_worker *worker, const char *path, uint32_t side
     *out                    = (struct nj_picture){0};
     nj_status status        = read_into(worker, path, &size, error);
     if (status == NJ_OK)
-        status = nj_worker_pixels(worker, path, size, true, &whole, error);
+        status = nj_worker_small(worker, path, size, side, &whole, error);
     if (status != NJ_OK)
         return status;
     uint64_t longest = whole.width > whole.height ? whole.width : whole.height;

@@ -79,32 +79,6 @@ static nj_status read_entry(const char *file, const char *name, const json_t *en
     return status;
 }
 
-static int by_place(const void *a, const void *b)
-{
-    const struct nj_tensor *left = *(const struct nj_tensor *const *)a, *right = *(const struct nj_tensor *const *)b;
-    if (left->data != right->data)
-        return left->data < right->data ? -1 : 1;
-    return (left->size > right->size) - (left->size < right->size);
-}
-
-static nj_status check_overlap(const char *file, const struct nj_tensors *tensors, size_t from, struct nj_error *error)
-{
-    size_t                   count  = tensors->count - from;
-    const struct nj_tensor **order  = malloc((count + 1) * sizeof *order);
-    nj_status                status = NJ_OK;
-    if (!order)
-        return nj_fail(error, "%s: no memory to check %zu tensors", file, count);
-    for (size_t i = 0; i < count; i++)
-        order[i] = &tensors->list[from + i];
-    qsort(order, count, sizeof *order, by_place);
-    for (size_t i = 1; i < count && status == NJ_OK; i++)
-        if (order[i - 1]->data + order[i - 1]->size > order[i]->data)
-            status = nj_fail(error, "%s: %s and %s overlap: the file is damaged or was made to deceive", file, order[i - 1]->file_name,
-                             order[i]->file_name);
-    free(order);
-    return status;
-}
-
 nj_status nj_safetensors_read(const char *name, const struct nj_map *map, struct nj_tensors *tensors, json_t **metadata,
                               struct nj_error *error)
 {
@@ -143,7 +117,7 @@ nj_status nj_safetensors_read(const char *name, const struct nj_map *map, struct
         if (status != NJ_OK)
             goto cleanup;
     }
-    status = check_overlap(name, tensors, before, error);
+    status = nj_tensors_check_overlap(name, tensors, before, error);
 cleanup:
     json_decref(header);
     if (status != NJ_OK && metadata) {

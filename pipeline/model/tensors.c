@@ -132,3 +132,29 @@ const struct nj_tensor *nj_tensors_find(const struct nj_tensors *tensors, const 
         return NULL;
     return bsearch(&key, tensors->list, tensors->count, sizeof key, by_name);
 }
+
+static int by_place(const void *a, const void *b)
+{
+    const struct nj_tensor *left = *(const struct nj_tensor *const *)a, *right = *(const struct nj_tensor *const *)b;
+    if (left->data != right->data)
+        return left->data < right->data ? -1 : 1;
+    return (left->size > right->size) - (left->size < right->size);
+}
+
+nj_status nj_tensors_check_overlap(const char *file, const struct nj_tensors *tensors, size_t from, struct nj_error *error)
+{
+    size_t                   count  = tensors->count - from;
+    const struct nj_tensor **order  = malloc((count + 1) * sizeof *order);
+    nj_status                status = NJ_OK;
+    if (!order)
+        return nj_fail(error, "%s: no memory to check %zu tensors", file, count);
+    for (size_t i = 0; i < count; i++)
+        order[i] = &tensors->list[from + i];
+    qsort(order, count, sizeof *order, by_place);
+    for (size_t i = 1; i < count && status == NJ_OK; i++)
+        if (order[i - 1]->data + order[i - 1]->size > order[i]->data)
+            status = nj_fail(error, "%s: %s and %s overlap: the file is damaged or was made to deceive", file, order[i - 1]->file_name,
+                             order[i]->file_name);
+    free(order);
+    return status;
+}

@@ -63,6 +63,9 @@ nj_status nj_tensors_add(struct nj_tensors *tensors, const struct nj_tensor *ten
 /* Sorts by canonical name. Two tensors of one name are refused. */
 nj_status nj_tensors_index(struct nj_tensors *tensors, struct nj_error *error);
 
+/* Refuses data of tensors [from, count) that overlap; before nj_tensors_index. `file` appears in the sentence. */
+nj_status nj_tensors_check_overlap(const char *file, const struct nj_tensors *tensors, size_t from, struct nj_error *error);
+
 /* After nj_tensors_index. NULL if there is none. The name is formatted. */
 const struct nj_tensor *nj_tensors_find(const struct nj_tensors *tensors, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

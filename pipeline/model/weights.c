@@ -1,6 +1,7 @@
 /* weights.c: binds the modules of a checkpoint, whatever its container, to the struct that the engine walks, and checks every shape. */
 #include "pipeline/model/weights.h"
 #include "pipeline/model/checkpoint.h"
+#include "pipeline/model/gguf.h"
 #include "pipeline/model/packed.h"
 #include "pipeline/model/random_model.h"
 #include "pipeline/model/safetensors.h"
@@ -259,18 +260,23 @@ static nj_status open_folder(struct nj_checkpoint *checkpoint, struct nj_error *
     return nj_tensors_index(&checkpoint->tensors, error);
 }
 
-static nj_status open_any(struct nj_checkpoint *checkpoint, struct nj_error *error)
+static nj_status open_any(struct nj_checkpoint *checkpoint, const char *mmproj, struct nj_error *error)
 {
     struct stat info;
     if (stat(checkpoint->path, &info) != 0)
         return nj_fail(error, "%s: no such model file or folder", checkpoint->path);
-    if (S_ISDIR(info.st_mode))
+    if (S_ISDIR(info.st_mode) && !mmproj)
         return open_folder(checkpoint, error);
-    checkpoint->maps = calloc(1, sizeof *checkpoint->maps);
+    checkpoint->maps = calloc(2, sizeof *checkpoint->maps);
     if (!checkpoint->maps)
         return nj_fail(error, "%s: no memory to open it", checkpoint->path);
-    NJ_TRY(nj_map_open(checkpoint->path, &checkpoint->maps[0], error));
+    if (!S_ISDIR(info.st_mode))
+        NJ_TRY(nj_map_open(checkpoint->path, &checkpoint->maps[0], error));
     checkpoint->map_count = 1;
+    if (nj_gguf_is(&checkpoint->maps[0]))
+        return nj_gguf_open_model(checkpoint, mmproj, error);
+    if (mmproj)
+        return nj_fail(error, "%s: --mmproj goes with a GGUF model; this one has its own vision tower or none", checkpoint->path);
     if (nj_packed_open(checkpoint, error) == NJ_NOT_FOUND)
         return nj_fail(error, "%s: a safetensors file by itself; give the folder that holds it together with config.json",
                        checkpoint->path);
@@ -302,7 +308,7 @@ nj_status nj_weights_open(const char *path, const struct nj_weights_options *opt
         status = nj_fail(error, "%.200s...: the path is too long", path);
         goto cleanup;
     }
-    status = open_any(checkpoint, error);
+    status = open_any(checkpoint, options->mmproj, error);
     if (status != NJ_OK)
         goto cleanup;
     status = nj_quantization_check(checkpoint->config, error);
@@ -345,6 +351,8 @@ nj_status nj_weights_tokenizer(const struct nj_weights *weights, struct nj_token
         json_decref(root);
         return status;
     }
+    if (checkpoint->kind == NJ_KIND_GGUF)
+        return nj_gguf_tokenizer(checkpoint, out, error);
     const struct nj_tensor *blob = nj_tensors_find(&checkpoint->tensors, NJ_PACKED_TOKENIZER);
     if (!blob)
         return nj_fail(error, "%s: no tokenizer in it: the file is damaged; convert the model again", checkpoint->path);

@@ -20,14 +20,22 @@ void nj_picture_free(struct nj_picture *picture)
     *picture = (struct nj_picture){0};
 }
 
-nj_status nj_picture_allocate(const char *name, uint32_t width, uint32_t height, struct nj_picture *out, struct nj_error *error)
+nj_status nj_picture_check_size(const char *name, uint32_t width, uint32_t height, struct nj_error *error)
 {
-    *out = (struct nj_picture){0};
     if (width == 0 || height == 0)
         return nj_fail(error, "%s: no picture: its size is %u x %u", name, width, height);
     if (width > NJ_PICTURE_MAX_SIDE || height > NJ_PICTURE_MAX_SIDE || (uint64_t)width * height > NJ_PICTURE_MAX_PIXELS)
         return nj_fail(error, "%s: %u x %u pixels: at most %u a side and %u million together are read; make it smaller", name, width,
                        height, NJ_PICTURE_MAX_SIDE, NJ_PICTURE_MAX_PIXELS / 1000000);
+    return NJ_OK;
+}
+
+nj_status nj_picture_allocate(const char *name, uint32_t width, uint32_t height, struct nj_picture *out, struct nj_error *error)
+{
+    *out             = (struct nj_picture){0};
+    nj_status status = nj_picture_check_size(name, width, height, error);
+    if (status != NJ_OK)
+        return status;
     out->rgb = malloc((size_t)width * height * 3);
     if (!out->rgb)
         return nj_fail(error, "%s: no memory for %u x %u pixels", name, width, height);
@@ -101,19 +109,20 @@ static nj_status turn_upright(const char *name, struct nj_picture *picture, unsi
     return NJ_OK;
 }
 
-nj_status nj_picture_decode(const char *name, const uint8_t *bytes, size_t size, bool partial_ok, struct nj_picture *out,
-                            struct nj_error *error)
+static nj_status decode(const struct nj_picture_source *source, struct nj_picture *out, struct nj_error *error)
 {
-    const struct nj_picture_source source      = {name, bytes, size, partial_ok};
-    unsigned                       orientation = 1;
-    nj_status                      status;
+    const char    *name        = source->name;
+    const uint8_t *bytes       = source->bytes;
+    size_t         size        = source->size;
+    unsigned       orientation = 1;
+    nj_status      status;
     *out = (struct nj_picture){0};
     if (size == 0)
         return nj_fail(error, "%s: no picture: the file is empty", name);
     if (size >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0)
-        status = nj_jpeg_decode(&source, out, &orientation, error);
+        status = nj_jpeg_decode(source, out, &orientation, error);
     else if (size >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0)
-        status = nj_png_decode(&source, out, &orientation, error);
+        status = nj_png_decode(source, out, &orientation, error);
     else
         return nj_fail(error, "%s: no picture: neither JPEG nor PNG", name);
     if (status == NJ_OK)
@@ -121,6 +130,19 @@ nj_status nj_picture_decode(const char *name, const uint8_t *bytes, size_t size,
     if (status != NJ_OK)
         nj_picture_free(out);
     return status;
+}
+
+nj_status nj_picture_decode(const char *name, const uint8_t *bytes, size_t size, bool partial_ok, struct nj_picture *out,
+                            struct nj_error *error)
+{
+    return decode(&(struct nj_picture_source){.name = name, .bytes = bytes, .size = size, .partial_ok = partial_ok}, out, error);
+}
+
+nj_status nj_picture_decode_small(const char *name, const uint8_t *bytes, size_t size, uint32_t side, struct nj_picture *out,
+                                  struct nj_error *error)
+{
+    return decode(&(struct nj_picture_source){.name = name, .bytes = bytes, .size = size, .partial_ok = true, .small_side = side}, out,
+                  error);
 }
 
 nj_status nj_picture_target(uint32_t width, uint32_t height, uint32_t soft_tokens, uint32_t *target_width, uint32_t *target_height,

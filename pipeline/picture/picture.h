@@ -26,6 +26,11 @@ void nj_picture_free(struct nj_picture *picture);
 nj_status nj_picture_decode(const char *name, const uint8_t *bytes, size_t size, bool partial_ok, struct nj_picture *out,
                             struct nj_error *error);
 
+/* The same for people's eyes: a picture that breaks off will do, and a JPEG is scaled down by 2, 4 or 8 as it is decoded, as long as its long side
+ * stays at or above `side`. Many times faster for the large pictures of cameras. */
+nj_status nj_picture_decode_small(const char *name, const uint8_t *bytes, size_t size, uint32_t side, struct nj_picture *out,
+                                  struct nj_error *error);
+
 /* Target size for a budget of soft tokens (spec 4.2). Fails for budgets other than 70, 140, 280, 560, 1120. */
 nj_status nj_picture_target(uint32_t width, uint32_t height, uint32_t soft_tokens, uint32_t *target_width, uint32_t *target_height,
                             struct nj_error *error);

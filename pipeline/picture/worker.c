@@ -221,17 +221,17 @@ nj_status nj_worker_examine(struct nj_worker *worker, size_t size, struct nj_met
     return status;
 }
 
-nj_status nj_worker_pixels(struct nj_worker *worker, const char *name, size_t size, bool partial_ok, struct nj_picture *out,
+static nj_status pixels_of(struct nj_worker *worker, struct nj_worker_request *request, const char *name, struct nj_picture *out,
                            struct nj_error *error)
 {
-    struct nj_worker_request request = {.kind = NJ_WORKER_PIXELS, .size = size, .partial_ok = partial_ok};
-    struct nj_worker_reply   reply;
-    char                     words[sizeof reply.error.text];
+    struct nj_worker_reply reply;
+    size_t                 size = request->size;
+    char                   words[sizeof reply.error.text];
     *out = (struct nj_picture){0};
-    snprintf(request.name, sizeof request.name, "%s", name);
+    snprintf(request->name, sizeof request->name, "%s", name);
     nj_status status = check_size(worker, size, error);
     if (status == NJ_OK)
-        status = begin(worker, &request, error);
+        status = begin(worker, request, error);
     if (status != NJ_OK)
         return status;
     end(worker, name, &reply);
@@ -252,6 +252,20 @@ nj_status nj_worker_pixels(struct nj_worker *worker, const char *name, size_t si
     out->partial = reply.picture.partial;
     release_pages(worker);
     return NJ_OK;
+}
+
+nj_status nj_worker_pixels(struct nj_worker *worker, const char *name, size_t size, bool partial_ok, struct nj_picture *out,
+                           struct nj_error *error)
+{
+    struct nj_worker_request request = {.kind = NJ_WORKER_PIXELS, .size = size, .partial_ok = partial_ok};
+    return pixels_of(worker, &request, name, out, error);
+}
+
+nj_status nj_worker_small(struct nj_worker *worker, const char *name, size_t size, uint32_t side, struct nj_picture *out,
+                          struct nj_error *error)
+{
+    struct nj_worker_request request = {.kind = NJ_WORKER_PIXELS, .size = size, .small_side = side ? side : 1};
+    return pixels_of(worker, &request, name, out, error);
 }
 
 /* ---- the handle ---- */

@@ -53,6 +53,10 @@ void      nj_worker_examine_end(struct nj_worker *worker, struct nj_metadata *me
 nj_status nj_worker_pixels(struct nj_worker *worker, const char *name, size_t size, bool partial_ok, struct nj_picture *out,
                            struct nj_error *error);
 
+/* nj_picture_decode_small in the child. */
+nj_status nj_worker_small(struct nj_worker *worker, const char *name, size_t size, uint32_t side, struct nj_picture *out,
+                          struct nj_error *error);
+
 /* Whether the filter is in place, and the child's process id; 0 while there is none. For `doctor` and for tests. */
 bool  nj_worker_protected(const struct nj_worker *worker);
 pid_t nj_worker_pid(const struct nj_worker *worker);

@@ -49,7 +49,10 @@ static void warm_up(void)
 static void give_pixels(const struct nj_worker_request *request, const struct nj_worker_shared *shared, struct nj_worker_reply *reply)
 {
     struct nj_picture picture = {0};
-    reply->status = nj_picture_decode(request->name, shared->input, request->size, request->partial_ok, &picture, &reply->error);
+    if (request->small_side)
+        reply->status = nj_picture_decode_small(request->name, shared->input, request->size, request->small_side, &picture, &reply->error);
+    else
+        reply->status = nj_picture_decode(request->name, shared->input, request->size, request->partial_ok, &picture, &reply->error);
     if (reply->status == NJ_OK)
         memcpy(shared->output, picture.rgb, (size_t)picture.width * picture.height * 3);
     reply->picture = (struct nj_picture){.width = picture.width, .height = picture.height, .partial = picture.partial};

@@ -21,6 +21,7 @@ struct nj_worker_request {
     enum nj_worker_request_kind kind;
     size_t                      size;
     bool                        partial_ok;
+    uint32_t                    small_side; /* of NJ_WORKER_PIXELS; 0: the whole picture */
     char                        name[256];
 };
 

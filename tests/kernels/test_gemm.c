@@ -54,7 +54,7 @@ static int same_act(const struct nj_act *a, const struct nj_act *b)
 
 static nj_quantize_fn *quantizer(const struct nj_kernels *k, int which)
 {
-    return which == 16 ? k->a16_quantize : which == 8 ? k->a8_quantize : k->a16_rows_quantize;
+    return which == 16 ? k->a16_quantize : which == 14 ? k->a14_quantize : which == 8 ? k->a8_quantize : k->a16_rows_quantize;
 }
 
 /* ---- tests ---- */
@@ -72,7 +72,7 @@ static void test_quantize(const struct nj_kernels *k, const char *isa, int which
         float        *x      = guarded(((tokens - 1) * stride + cols) * sizeof *x, sizeof *x);
         struct nj_act got = guarded_act(k, which, tokens, cols, group), want = guarded_act(k, which, tokens, cols, group);
         random_floats(x, (tokens - 1) * stride + cols, (uint32_t)round);
-        nj_quantize_c(x, stride, &want, 0, nj_act_tiles(&want));
+        (which == 14 ? nj_a14_quantize_c : nj_quantize_c)(x, stride, &want, 0, nj_act_tiles(&want));
         uint32_t tiles = nj_act_tiles(&got), cut = random_below(tiles + 1);
         quantizer(k, which)(x, stride, &got, cut, tiles - cut);
         quantizer(k, which)(x, stride, &got, 0, cut);
@@ -82,9 +82,10 @@ static void test_quantize(const struct nj_kernels *k, const char *isa, int which
         release_all();
     }
     CHECK(same, "%s: quantiser for %d bits%s (%s)", isa, which ? which : 16, which ? "" : ", rows",
-          which == 16  ? k->names.a16_quantize
-          : which == 8 ? k->names.a8_quantize
-                       : k->names.a16_rows_quantize);
+          which == 16   ? k->names.a16_quantize
+          : which == 14 ? k->names.a14_quantize
+          : which == 8  ? k->names.a8_quantize
+                        : k->names.a16_rows_quantize);
 }
 
 /* The canary of memory that no kernel may write. */
@@ -152,6 +153,43 @@ static void test_gemm(const struct nj_kernels *k, const char *isa, int which, in
     CHECK(same, "%s: %s", isa, name);
 }
 
+static void test_plain(const struct nj_kernels *k, const char *isa)
+{
+    int same = 1;
+    for (int round = 0; round < 60 && same; round++) {
+        uint32_t        rows = 1 + random_below(90), cols = 1 + random_below(round % 2 ? 900 : 100), tokens = 1 + random_below(40);
+        struct nj_plain w     = {.format = (enum nj_number)(round % 3), .rows = rows, .cols = cols};
+        size_t          width = w.format == NJ_NUMBER_F32 ? 4 : 2, size = (size_t)rows * cols;
+        void           *data = guarded(size * width, width);
+        float          *x    = guarded((size_t)tokens * cols * sizeof *x, 4);
+        for (size_t i = 0; i < size; i++) {
+            float v = round % 7 == 0 ? 1.0f : i / cols % 5 == 4 ? 0 : random_normal();
+            if (w.format == NJ_NUMBER_F32)
+                ((float *)data)[i] = v;
+            else
+                ((uint16_t *)data)[i] = w.format == NJ_NUMBER_F16 ? nj_f16_round(v) : nj_bf16_round(v);
+        }
+        w.data          = data;
+        struct nj_act a = guarded_act(k, 14, tokens, cols, nj_act_group(cols, cols));
+        random_floats(x, (size_t)tokens * cols, round % 7 == 0 ? 4 : (uint32_t)round);
+        nj_a14_quantize_c(x, cols, &a, 0, nj_act_tiles(&a));
+        size_t   stride = rows + random_below(40), length = (tokens - 1) * stride + rows;
+        float   *got = guarded(length * sizeof *got, 4), *want = malloc(length * sizeof *want);
+        uint32_t panels = nj_w4_panels(rows), first = random_below(panels), count = 1 + random_below(panels - first);
+        for (size_t i = 0; i < length; i++)
+            got[i] = want[i] = CANARY;
+        k->w12a14_gemm(&w, &a, first, count, got, stride, guarded(nj_gemm_scratch_bytes(tokens), 64));
+        nj_w12a14_gemm_c(&w, &a, first, count, want, stride, NULL);
+        for (size_t i = 0; i < length && same; i++)
+            same = got[i] == want[i];
+        if (!same)
+            printf("# tokens %u rows %u cols %u panels %u+%u format %d\n", tokens, rows, cols, first, count, (int)w.format);
+        free(want);
+        release_all();
+    }
+    CHECK(same, "%s: %s", isa, k->names.w12a14_gemm);
+}
+
 /* Largest sums: every weight -8 or 7, every activation at the limit. */
 static void test_limits(const struct nj_kernels *k, const char *isa)
 {
@@ -214,12 +252,14 @@ static void test_definition(void)
 static void test_table(const struct nj_kernels *k, const char *isa)
 {
     test_quantize(k, isa, 16);
+    test_quantize(k, isa, 14);
     test_quantize(k, isa, 8);
     test_quantize(k, isa, 0);
     test_gemm(k, isa, 16, 0);
     test_gemm(k, isa, 16, 1);
     test_gemm(k, isa, 8, 0);
     test_gemm(k, isa, 8, 1);
+    test_plain(k, isa);
     test_limits(k, isa);
 }
 

@@ -187,6 +187,15 @@ static void check_good(struct nj_worker *worker, const char *shared)
         whole += 0.299 * direct.rgb[3 * i] + 0.587 * direct.rgb[3 * i + 1] + 0.114 * direct.rgb[3 * i + 2];
     double small_mean = sum / ((double)verdict.small_width * verdict.small_height), mean = whole / (double)pixels;
     CHECK(small_mean > mean - 1 && small_mean < mean + 1, "mean brightness %.2f of the small form, %.2f of the picture", small_mean, mean);
+    struct nj_picture small  = {0};
+    double            colour = 0;
+    CHECK(nj_worker_small(worker, path, size, 256, &small, NULL) == NJ_OK, "a small form in colour");
+    CHECK(small.width == direct.width / 8 && small.height == direct.height / 8, "upright, an eighth: %u x %u", small.width, small.height);
+    for (size_t i = 0; i < (size_t)small.width * small.height; i++)
+        colour += 0.299 * small.rgb[3 * i] + 0.587 * small.rgb[3 * i + 1] + 0.114 * small.rgb[3 * i + 2];
+    colour /= (double)small.width * small.height;
+    CHECK(colour > mean - 1 && colour < mean + 1, "mean brightness %.2f", colour);
+    nj_picture_free(&small);
     nj_picture_free(&direct);
     nj_picture_free(&through);
     free(bytes);

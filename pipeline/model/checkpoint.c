@@ -1,4 +1,5 @@
 #include "pipeline/model/checkpoint.h"
+#include "pipeline/model/lora.h"
 #include "pipeline/model/packed.h"
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ void nj_checkpoint_close(struct nj_checkpoint *checkpoint)
 {
     if (!checkpoint)
         return;
+    nj_lora_close(checkpoint->adapter);
     for (size_t i = 0; i < checkpoint->owned_count; i++)
         free(checkpoint->owned[i]);
     free(checkpoint->owned);

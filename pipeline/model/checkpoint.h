@@ -12,6 +12,8 @@
 
 enum nj_checkpoint_kind { NJ_KIND_FOLDER, NJ_KIND_PACKED, NJ_KIND_GGUF, NJ_KIND_RANDOM };
 
+struct nj_lora;
+
 struct nj_checkpoint {
     enum nj_checkpoint_kind kind;
     char                    path[4096]; /* as the user gave it */
@@ -22,6 +24,7 @@ struct nj_checkpoint {
     json_t                 *generation; /* generation_config.json, or NULL */
     json_t                 *metadata;   /* `__metadata__` of the packed file; NULL for others */
     json_t                 *matrices;   /* packed file: module -> where and how it lies */
+    struct nj_lora         *adapter;    /* kept apart from the weights; or NULL */
     void                  **owned;      /* memory that lives as long as the checkpoint */
     size_t                  owned_count, owned_capacity;
 };

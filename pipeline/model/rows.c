@@ -32,12 +32,17 @@ void nj_narrow(enum nj_format format, const float *values, uint32_t count, void 
 /* row += scale * B[row] A, summed over the rank in fp32 first, as a product B A would be. */
 static void merge(const struct nj_low_rank *adapter, uint32_t row, uint32_t cols, float *out)
 {
+    enum { BLOCK = 512 };
     const float *b = adapter->b + (size_t)row * adapter->rank;
-    for (uint32_t i = 0; i < cols; i++) {
-        float sum = 0;
+    float        sum[BLOCK];
+    for (uint32_t from = 0; from < cols; from += BLOCK) {
+        uint32_t count = cols - from < BLOCK ? cols - from : BLOCK;
+        memset(sum, 0, sizeof sum);
         for (uint32_t r = 0; r < adapter->rank; r++)
-            sum += b[r] * adapter->a[(size_t)r * cols + i];
-        out[i] += adapter->scale * sum;
+            for (uint32_t i = 0; i < count; i++)
+                sum[i] += b[r] * adapter->a[(size_t)r * cols + from + i];
+        for (uint32_t i = 0; i < count; i++)
+            out[from + i] += adapter->scale * sum[i];
     }
 }
 

@@ -2,6 +2,7 @@
 #include "pipeline/model/weights.h"
 #include "pipeline/model/checkpoint.h"
 #include "pipeline/model/gguf.h"
+#include "pipeline/model/lora.h"
 #include "pipeline/model/packed.h"
 #include "pipeline/model/random_model.h"
 #include "pipeline/model/safetensors.h"
@@ -323,6 +324,8 @@ nj_status nj_weights_open(const char *path, const struct nj_weights_options *opt
     status = bind_text(checkpoint, weights, error);
     if (status == NJ_OK && weights->config.vision.layers)
         status = bind_vision(checkpoint, weights, error);
+    if (status == NJ_OK && options->adapter && (status = nj_lora_open(options->adapter, &checkpoint->adapter, error)) == NJ_OK)
+        status = nj_lora_attach(checkpoint->adapter, weights, options->text_only, error);
 cleanup:
     if (status == NJ_OK)
         *out = weights;

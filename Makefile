@@ -96,7 +96,8 @@ check: all tests ## all tests; ends with "N passed, N failed, N skipped"
 demo: all ## the main job on a drawn card with the built-in model
 	scripts/demo --no-install
 
-bench: all ## speed and memory on this machine
+bench: all $(BUILD)/tests/kernels/bench ## speed and memory on this machine
+	$(BUILD)/tests/kernels/bench
 	$(PROGRAM) bench
 
 format: ## clang-format over everything
@@ -111,4 +112,4 @@ compile_commands.json: Makefile ## for editors
 clean: ## removes build/
 	rm -rf build compile_commands.json
 
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/trapcam/*.c)) $(TEST_SOURCES:%.c=$(BUILD)/obj/%.d)
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/trapcam/*.c) tests/kernels/bench.c) $(TEST_SOURCES:%.c=$(BUILD)/obj/%.d)

@@ -22,6 +22,8 @@ nj_add_scale_fn  nj_add_scale_avx2;
 nj_clamp_fn      nj_clamp_avx2;
 nj_softcap_fn    nj_softcap_avx2;
 nj_softmax_fn    nj_softmax_avx2;
+nj_peak_fn       nj_peak_int16_avx2, nj_peak_int8_avx2, nj_peak_f32_avx2;
+nj_read_fn       nj_read_memory_avx2;
 
 /* Parts of GEMM forms (gemm.h) that the 8-bit forms share. */
 struct nj_direct;

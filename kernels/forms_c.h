@@ -20,5 +20,7 @@ nj_add_scale_fn  nj_add_scale_c;
 nj_clamp_fn      nj_clamp_c;
 nj_softcap_fn    nj_softcap_c;
 nj_softmax_fn    nj_softmax_c;
+nj_peak_fn       nj_peak_int16_c, nj_peak_int8_c, nj_peak_f32_c;
+nj_read_fn       nj_read_memory_c;
 
 #endif

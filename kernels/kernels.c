@@ -29,6 +29,10 @@ void nj_use_c(struct nj_kernels *k)
     NJ_USE(k, clamp, nj_clamp_c);
     NJ_USE(k, softcap, nj_softcap_c);
     NJ_USE(k, softmax, nj_softmax_c);
+    NJ_USE(k, peak_int16, nj_peak_int16_c);
+    NJ_USE(k, peak_int8, nj_peak_int8_c);
+    NJ_USE(k, peak_f32, nj_peak_f32_c);
+    NJ_USE(k, read_memory, nj_read_memory_c);
     k->order16       = NJ_ORDER_PAIRS;
     k->order_rows    = NJ_ORDER_ROWS;
     k->tile16        = 4;

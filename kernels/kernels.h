@@ -133,6 +133,13 @@ typedef void nj_softcap_fn(const float *x, size_t n, float cap, float *out);
 /* out = exp(x - max x); returns the sum of out (so that the caller divides, or takes logarithms). n > 0. Bound: 2^-19 relative, results below 2^-126 may be 0. */
 typedef float nj_softmax_fn(const float *x, size_t n, float *out);
 
+/* ---- What the processor can do at most -----------------------------------------------------------------------------------------------------------
+ * Loops that touch registers only, as the yardstick of the integer and fp32 forms: do at least `count` multiply-adds, return how many. int8 and int16 are those
+ * of w4a8 and w4a16 (with what it takes to sum them). The reader loads `bytes` (a multiple of 4096, aligned to 64) once and returns their sum of some
+ * kind. */
+typedef uint64_t nj_peak_fn(uint64_t count);
+typedef uint64_t nj_read_fn(const void *memory, size_t bytes);
+
 /* ---- The table ----------------------------------------------------------------------------------------------------------------------------------
  * One line an operation: its type and its name. */
 #define NJ_KERNEL_LIST(X)                                                                                                                  \
@@ -158,7 +165,11 @@ typedef float nj_softmax_fn(const float *x, size_t n, float *out);
     X(nj_add_scale_fn, add_scale)                                                                                                          \
     X(nj_clamp_fn, clamp)                                                                                                                  \
     X(nj_softcap_fn, softcap)                                                                                                              \
-    X(nj_softmax_fn, softmax)
+    X(nj_softmax_fn, softmax)                                                                                                              \
+    X(nj_peak_fn, peak_int16)                                                                                                              \
+    X(nj_peak_fn, peak_int8)                                                                                                               \
+    X(nj_peak_fn, peak_f32)                                                                                                                \
+    X(nj_read_fn, read_memory)
 
 struct nj_kernels {
 #define NJ_KERNEL_FIELD(type, name) type *name;

@@ -26,5 +26,9 @@ void nj_use_avx2(struct nj_kernels *k)
     NJ_USE(k, clamp, nj_clamp_avx2);
     NJ_USE(k, softcap, nj_softcap_avx2);
     NJ_USE(k, softmax, nj_softmax_avx2);
+    NJ_USE(k, peak_int16, nj_peak_int16_avx2);
+    NJ_USE(k, peak_int8, nj_peak_int8_avx2);
+    NJ_USE(k, peak_f32, nj_peak_f32_avx2);
+    NJ_USE(k, read_memory, nj_read_memory_avx2);
     k->tile16 = 6;
 }

@@ -1,0 +1,139 @@
+#include "pipeline/constrain/vocabulary_tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct token {
+    uint64_t              head; /* the first eight bytes, so that most comparisons need no memory elsewhere */
+    struct nj_string_view bytes;
+    int32_t               id;
+};
+
+static int compare(const void *left, const void *right)
+{
+    const struct token *a = left, *b = right;
+    if (a->head != b->head)
+        return a->head < b->head ? -1 : 1;
+    size_t shared = a->bytes.size < b->bytes.size ? a->bytes.size : b->bytes.size;
+    int    order  = memcmp(a->bytes.data, b->bytes.data, shared);
+    if (order)
+        return order;
+    if (a->bytes.size != b->bytes.size)
+        return a->bytes.size < b->bytes.size ? -1 : 1;
+    return a->id < b->id ? -1 : 1;
+}
+
+static uint64_t head_of(struct nj_string_view bytes)
+{
+    uint64_t head = 0;
+    for (size_t i = 0; i < 8; i++)
+        head = head << 8 | (i < bytes.size ? (uint8_t)bytes.data[i] : 0);
+    return head;
+}
+
+static uint32_t collect(const struct nj_tokenizer *tokenizer, struct token *tokens)
+{
+    uint32_t count = 0, size = nj_tokenizer_size(tokenizer);
+    for (uint32_t i = 0; i < size; i++) {
+        struct nj_string_view bytes = nj_tokenizer_bytes(tokenizer, (int32_t)i);
+        if (bytes.size == 0 || bytes.size > NJ_TOKEN_BYTES || nj_tokenizer_is_added(tokenizer, (int32_t)i))
+            continue;
+        tokens[count++] = (struct token){.head = head_of(bytes), .bytes = bytes, .id = (int32_t)i};
+    }
+    return count;
+}
+
+static size_t shared_prefix(struct nj_string_view a, struct nj_string_view b)
+{
+    size_t length = 0, most = a.size < b.size ? a.size : b.size;
+    while (length < most && a.data[length] == b.data[length])
+        length++;
+    return length;
+}
+
+static uint32_t count_nodes(const struct token *tokens, uint32_t count)
+{
+    size_t nodes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        nodes += tokens[i].bytes.size - (i ? shared_prefix(tokens[i - 1].bytes, tokens[i].bytes) : 0);
+    return nodes > UINT32_MAX - 1 ? 0 : (uint32_t)nodes;
+}
+
+/* `path` holds the nodes of the token before: those that the next token does not share end their subtrees. */
+static void lay_out(struct nj_vocabulary *v, const struct token *tokens)
+{
+    uint32_t path[NJ_TOKEN_BYTES + 1], nodes = 0;
+    size_t   depth = 0;
+    for (uint32_t i = 0; i < v->tokens; i++) {
+        struct nj_string_view bytes = tokens[i].bytes;
+        size_t                kept  = i ? shared_prefix(tokens[i - 1].bytes, bytes) : 0;
+        while (depth > kept)
+            v->skip[path[--depth]] = nodes;
+        for (; depth < bytes.size; depth++) {
+            v->byte[nodes]  = (uint8_t)bytes.data[depth];
+            v->depth[nodes] = (uint8_t)(depth + 1);
+            v->first[nodes] = i;
+            path[depth]     = nodes++;
+        }
+        v->order[i]  = tokens[i].id;
+        v->max_bytes = bytes.size > v->max_bytes ? (uint32_t)bytes.size : v->max_bytes;
+    }
+    while (depth > 0)
+        v->skip[path[--depth]] = nodes;
+    v->first[nodes] = v->tokens;
+}
+
+nj_status nj_vocabulary_open(const struct nj_tokenizer *tokenizer, struct nj_vocabulary **out, struct nj_error *error)
+{
+    nj_status             status = NJ_OK;
+    uint32_t              size   = nj_tokenizer_size(tokenizer);
+    struct token         *tokens = malloc(((size_t)size + 1) * sizeof *tokens);
+    struct nj_vocabulary *v      = calloc(1, sizeof *v);
+    *out                         = NULL;
+    if (!tokens || !v)
+        goto no_memory;
+    v->tokenizer = tokenizer;
+    v->size      = size;
+    v->tokens    = collect(tokenizer, tokens);
+    qsort(tokens, v->tokens, sizeof *tokens, compare);
+    v->nodes = count_nodes(tokens, v->tokens);
+    v->byte  = malloc((size_t)v->nodes + 1);
+    v->depth = malloc((size_t)v->nodes + 1);
+    v->skip  = malloc(((size_t)v->nodes + 1) * sizeof *v->skip);
+    v->first = malloc(((size_t)v->nodes + 1) * sizeof *v->first);
+    v->order = malloc(((size_t)v->tokens + 1) * sizeof *v->order);
+    if (!v->byte || !v->depth || !v->skip || !v->first || !v->order)
+        goto no_memory;
+    lay_out(v, tokens);
+    *out = v;
+    v    = NULL;
+    goto cleanup;
+no_memory:
+    status = nj_fail(error, "no memory for the byte tree of %u tokens", size);
+cleanup:
+    free(tokens);
+    nj_vocabulary_close(v);
+    return status;
+}
+
+void nj_vocabulary_close(struct nj_vocabulary *v)
+{
+    if (!v)
+        return;
+    free(v->byte);
+    free(v->depth);
+    free(v->skip);
+    free(v->first);
+    free(v->order);
+    free(v);
+}
+
+const struct nj_tokenizer *nj_vocabulary_tokenizer(const struct nj_vocabulary *v)
+{
+    return v->tokenizer;
+}
+
+uint32_t nj_vocabulary_size(const struct nj_vocabulary *v)
+{
+    return v->size;
+}

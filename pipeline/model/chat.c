@@ -121,9 +121,10 @@ static nj_status add_content(struct renderer *r, size_t index, const json_t *con
             return nj_fail(r->w.error, "messages[%zu].content[%zu]: a part such as {\"type\": \"text\", …} is expected", index, i);
         if (add_medium(r, type) || !is_text(type, "text"))
             continue;
-        if (!json_is_string(text))
+        if (text ? !json_is_string(text) : is_model)
             return nj_fail(r->w.error, "messages[%zu].content[%zu]: a text part has no text", index, i);
-        add_text(r, text, is_model);
+        if (text)
+            add_text(r, text, is_model);
     }
     return NJ_OK;
 }
@@ -218,6 +219,8 @@ static nj_status add_reasoning(struct renderer *r, size_t index, const json_t *m
 
 static nj_status add_calls(struct renderer *r, size_t index, const json_t *calls)
 {
+    if (!json_is_array(calls))
+        return nj_fail(r->w.error, "messages[%zu].tool_calls: a list is expected", index);
     for (size_t i = 0; i < json_array_size(calls); i++) {
         const json_t *function  = json_object_get(json_array_get(calls, i), "function");
         const json_t *name      = json_object_get(function, "name");
@@ -284,17 +287,18 @@ static nj_status add_answer(struct renderer *r, size_t index, const json_t *call
     if (json_is_object(content))
         return nj_fail(r->w.error, "messages[%zu].content: the content of a tool message must be text, not a map", index);
     if (!json_is_array(content)) {
-        add_response(r, name, content, NULL);
+        add_response(r, name, content ? content : json_null(), NULL);
         return NJ_OK;
     }
     for (size_t i = 0; i < json_array_size(content); i++) {
         const json_t *part = json_array_get(content, i), *text = json_object_get(part, "text");
-        if (!is_text(json_object_get(part, "type"), "text") || !text)
-            continue;
-        if (!json_is_string(text)) {
+        bool          is_text_part = is_text(json_object_get(part, "type"), "text") && text;
+        if (!json_is_object(part) || (is_text_part && !json_is_string(text))) {
             nj_text_free(&joined);
-            return nj_fail(r->w.error, "messages[%zu].content[%zu]: a text part has no text", index, i);
+            return nj_fail(r->w.error, "messages[%zu].content[%zu]: a part such as {\"type\": \"text\", …} is expected", index, i);
         }
+        if (!is_text_part)
+            continue;
         nj_text_add_bytes(&joined, json_string_value(text), json_string_length(text));
     }
     r->w.text.failed |= joined.failed;
@@ -311,6 +315,8 @@ static nj_status add_responses(struct renderer *r, size_t index, const json_t *m
     const json_t *calls = json_object_get(message, "tool_calls"), *own = json_object_get(message, "tool_responses");
     nj_status     status = NJ_OK;
     *any                 = false;
+    if (nj_chat_is_true(own) && !json_is_array(own))
+        return nj_fail(r->w.error, "messages[%zu].tool_responses: a list is expected", index);
     if (nj_chat_is_true(own)) {
         for (size_t i = 0; i < json_array_size(own); i++, *any = true)
             add_response(r, json_object_get(json_array_get(own, i), "name"), json_object_get(json_array_get(own, i), "response"), NULL);

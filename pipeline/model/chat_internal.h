@@ -30,7 +30,8 @@ bool nj_chat_is_true(const json_t *value);
 /* One tool as `declaration:...` (spec 7.4). */
 nj_status nj_chat_declaration(struct nj_chat_writer *writer, const json_t *tool);
 
-/* One value of a call or a response (spec 7.5): strings in quote tokens, keys bare or in quote tokens too. */
+/* One value of a call or a response (spec 7.5): strings in quote tokens, keys bare or in quote tokens too. A missing
+ * value is an empty list, which is what the template takes it for. */
 void nj_chat_value(struct nj_chat_writer *writer, const json_t *value, bool quote_keys);
 
 /* The members of a map, `key:value` with commas, keys sorted without regard to ASCII case. */

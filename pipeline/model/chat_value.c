@@ -281,7 +281,7 @@ void nj_chat_value(struct nj_chat_writer *writer, const json_t *value, bool quot
 {
     struct nj_text *text = &writer->text;
     if (!value) {
-        nj_text_add(text, "null");
+        nj_text_add(text, "[]");
     } else if (json_is_object(value)) {
         nj_text_add(text, "{");
         nj_chat_members(writer, value, quote_keys);

@@ -1,4 +1,5 @@
 /* cmd_watch.c: `watch` only takes in what is on the cards. */
+#include "base/log.h"
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/open_database.h"
@@ -29,17 +30,17 @@ static void catch_signals(void)
         sigaction(signals[i], &action, NULL);
 }
 
-static void print_summary(const struct nj_scan_result *result, const char *cards)
+static void tell(const struct nj_scan_result *result, const char *cards)
 {
     if (result->cards == 0)
-        fprintf(stderr, "no card at %s\n", cards);
+        nj_log(NJ_LOG_INFO, "no card at %s", cards);
     else
-        fprintf(stderr,
-                "%lld card%s, %lld files, %lld of them read: %lld pictures, %lld rejected, %lld ignored, %lld pending; %lld bursts ready, "
-                "%lld open\n",
-                (long long)result->cards, result->cards == 1 ? "" : "s", (long long)result->files, (long long)result->read,
-                (long long)result->ready, (long long)result->rejected, (long long)result->ignored, (long long)result->pending,
-                (long long)result->bursts_ready, (long long)result->bursts_open);
+        nj_log(NJ_LOG_INFO,
+               "%lld %s, %lld files, %lld of them read: %lld pictures, %lld rejected, %lld ignored, %lld pending; %lld bursts ready, %lld "
+               "open",
+               (long long)result->cards, result->cards == 1 ? "card" : "cards", (long long)result->files, (long long)result->read,
+               (long long)result->ready, (long long)result->rejected, (long long)result->ignored, (long long)result->pending,
+               (long long)result->bursts_ready, (long long)result->bursts_open);
 }
 
 int nj_cmd_watch(struct nj_cli *cli, int argc, char **argv)
@@ -67,7 +68,7 @@ int nj_cmd_watch(struct nj_cli *cli, int argc, char **argv)
     if (once) {
         status = nj_scan_settled(db, database, &scan.options, &result, &cli->error);
         if (status == NJ_OK)
-            print_summary(&result, scan.cards);
+            tell(&result, scan.cards);
     } else {
         status = nj_db_lock(database, "watch", &lock, &cli->error);
         if (status == NJ_OK) {

@@ -53,7 +53,7 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
 
-.PHONY: all help trapcam demo check bench cross debug deb format format-check tests clean install lint
+.PHONY: all help trapcam demo check bench cross debug deb format format-check tests clean install lint screenshots
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -99,6 +99,9 @@ demo: all ## the main job on a drawn card with the built-in model
 bench: all $(BUILD)/tests/kernels/bench ## speed and memory on this machine
 	$(BUILD)/tests/kernels/bench
 	$(PROGRAM) bench
+
+screenshots: all $(BUILD)/tests/system/test_station ## pictures of the nightly page, phone and desktop, light and dark (chromium)
+	scripts/screenshots $(BUILD)
 
 format: ## clang-format over everything
 	$(CLANG_FORMAT) -i $(FORMATTED)

@@ -35,6 +35,16 @@ static const struct shape shapes[] = {
      "(SELECT f.event_id, f.frame_index, f.path_text AS path, CAST(c.mount AS TEXT) || '/' || CAST(f.path AS TEXT) AS place, f.taken_at,"
      " f.taken_at_source, f.width, f.height, f.bytes, lower(hex(f.hash)) AS hash, c.name AS card FROM file f JOIN card c USING(card))",
      "", "", "", "event_id, frame_index"},
+    /* the review queue with what a page shows beside it; `place` is where the first picture lies, bytes as found */
+    {"review_details",
+     "(SELECT q.*, e.people, e.camera, (SELECT group_concat(d.count_bin || ' ' || ifnull(d.display_name, d.species), ', ') FROM detection d"
+     " WHERE d.answer = e.answer) AS seen, (SELECT CAST(c.mount AS TEXT) || '/' || CAST(f.path AS TEXT) FROM file f JOIN card c USING(card)"
+     " WHERE f.event_id = q.event_id AND f.frame_index = 1) AS place FROM review_queue q JOIN event e USING(event_id))",
+     "night", "species", "status", RANK ", started_at"},
+    {"rejected",
+     "(SELECT f.path_text AS path, f.reason, ifnull(f.night, substr(f.first_seen_utc, 1, 10)) AS night, c.name AS card FROM file f"
+     " JOIN card c USING(card) WHERE f.outcome = 'rejected')",
+     "night", "", "", "path"},
     {"reasons", "(SELECT e.event_id, r.reason, r.kind, r.code, r.words FROM event e JOIN reason r ON r.answer = e.model_answer)", "", "",
      "", "event_id, reason"},
     {"choices",
@@ -53,7 +63,7 @@ static const struct shape shapes[] = {
      "", "", "", "decision"},
     {"event_decisions", "(SELECT e.event_id, d.at_utc, d.what, d.reason FROM event e JOIN decision d ON d.event = e.event)", "", "", "",
      "at_utc"},
-    {"samples", "sample", "", "", "", "at_utc"},
+    {"samples", "sample", "at_utc", "", "", "at_utc"}, /* from and to: moments, not nights */
     {"cards", "(SELECT name, CAST(mount AS TEXT) AS mount, first_seen_utc, last_seen_utc FROM card)", "", "", "", "last_seen_utc"},
     {"counts",
      "(SELECT ifnull(sum(events), 0) AS events, ifnull(sum(files), 0) AS files, ifnull(sum(rejected_files), 0) AS rejected_files,"

@@ -39,6 +39,7 @@ int nj_usage(const char *command, const char *format, ...) __attribute__((format
 int nj_exit(nj_status status);
 
 nj_command nj_cmd_probe;
+nj_command nj_cmd_report;
 nj_command nj_cmd_review;
 nj_command nj_cmd_conf;
 nj_command nj_cmd_convert;

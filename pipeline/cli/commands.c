@@ -13,6 +13,11 @@ const struct nj_command_entry nj_commands[] = {
      "letters of an ID will do. --choices adds the probability of each choice. --json prints one object a line; its `json` is the\n"
      "savanna_sentinel_event_v1 record. A night is the date on which it began, noon to noon."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
+    {"report", "[--night DATE | --from DATE --to DATE] [--people] -o FILE.html",
+     "one self-contained page: what was seen, when, what needs review, power", nj_cmd_report,
+     "Without a date: the newest night that has events. The page needs no script and no network, fits a phone and can be printed. Events "
+     "that may\n"
+     "show people are left out but for their number; --people shows them, too. -o - writes to standard output."},
     {"review", "[list] [--status STATUS] [--night DATE] | show ID | accept ID… | correct ID FIELD=VALUE… | undo ID…  [--by NAME]",
      "what a person should look at, and what the person says", nj_cmd_review,
      "Lists what is open (--status accepted, corrected or all for the rest). `show` opens the first picture where there is a desktop, else "

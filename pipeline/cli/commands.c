@@ -50,6 +50,12 @@ const struct nj_command_entry nj_commands[] = {
 };
 
 const struct nj_command_entry nj_probes[] = {
+    {"accepts", "[-m MODEL] --schema S.json DOCS.jsonl", "which documents a schema allows, one JSON object a line", nj_probe_accepts,
+     "Each line of DOCS.jsonl is a JSON string that holds the text of a document. A document that the model would not write as it stands "
+     "is\n"
+     "tried in canonical spelling and with its keys in any order, so the answer is whether it is valid; \"at\" is the byte at which its "
+     "text as\n"
+     "it stands was refused."},
     {"bursts", "CARD_DIR [--json]", "how the files of a card would be grouped; touches no database", nj_probe_bursts,
      "One line a burst (frames, times, trigger, the rule that closed it), then one line a file that is in none, with the reason."},
     {"detokenize", "-m MODEL", "text of a JSON list of ids on stdin", nj_probe_detokenize, NULL},
@@ -63,6 +69,11 @@ const struct nj_command_entry nj_probes[] = {
     {"logits", "-m MODEL --ids IDS.json [--image FILE]… [--soft-tokens N] [--all] [--exact] -o L.npy",
      "logits after a prompt, or after each of its positions", nj_probe_logits,
      "The array is [positions][vocabulary] with --all, else [vocabulary]. Softcap applied."},
+    {"mask", "-m MODEL (--schema S.json --ids IDS.json -o A.npy | --batch CASES.jsonl)", "the ids that a schema lets come next",
+     nj_probe_mask,
+     "The array is int32, sorted. Each line of CASES.jsonl, {\"schema\": FILE, \"ids\": [...]}, gives a line: how many ids may come next, "
+     "the hash\n"
+     "of the list, whether the document may end, or which id was refused, or why the schema was."},
     {"pixels", "IMAGE [--soft-tokens N] -o FILE.npy", "the picture as the model sees it, uint8 [H][W][3]", nj_probe_pixels, NULL},
     {"render", "-m MODEL [--think] [--no-generation] MESSAGES.json", "the prompt that a conversation becomes", nj_probe_render,
      "MESSAGES.json (or -): {\"messages\": [...], \"tools\": [...]}; image parts are {\"type\": \"image\"}."},

@@ -3,7 +3,7 @@
 #define NJ_TESTS_CONFORMANCE_GRAMMAR_CASE_H
 
 #include "pipeline/constrain/constraint.h"
-#include "tests/conformance/golden.h"
+#include "tests/conformance/reference.h"
 
 struct grammar_bench { /* what all cases share, and the grammar of the last one */
     struct nj_tokenizer  *tokenizer;
@@ -18,8 +18,8 @@ __attribute__((unused)) static bool grammar_bench_open(struct grammar_bench *b)
 {
     struct nj_error error = {0};
     *b                    = (struct grammar_bench){0};
-    if (!CHECK(nj_tokenizer_open(golden_path("data/tokenizer/gemma4-tokenizer.json.zst"), &b->tokenizer, &error) == NJ_OK, "tokenizer: %s",
-               error.text) ||
+    if (!CHECK(nj_tokenizer_open(reference_path("data/tokenizer/gemma4-tokenizer.json.zst"), &b->tokenizer, &error) == NJ_OK,
+               "tokenizer: %s", error.text) ||
         !CHECK(nj_vocabulary_open(b->tokenizer, &b->vocabulary, &error) == NJ_OK, "vocabulary: %s", error.text))
         return false;
     b->bits = malloc(NJ_MASK_WORDS(nj_vocabulary_size(b->vocabulary)) * sizeof *b->bits);
@@ -54,7 +54,7 @@ __attribute__((unused)) static bool grammar_bench_case(struct grammar_bench *b, 
         snprintf(path, sizeof path, "data/sentinel/%s", file + 9);
     else
         snprintf(path, sizeof path, "reference/grammar/%s", file);
-    schema = golden_json(path);
+    schema = reference_json(path);
     if (!schema)
         return false;
     bool ok = nj_grammar_compile(name, schema, NULL, &b->grammar, &error) == NJ_OK &&

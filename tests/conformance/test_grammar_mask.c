@@ -58,7 +58,7 @@ static void check_row(const json_t *row, size_t number, void *arg)
         if (t->bench.bits[id / 64] >> id % 64 & 1)
             ids[found++] = (int32_t)id;
     if (status != NJ_OK || found != count || json_integer_value(json_object_get(row, "n")) != (json_int_t)found ||
-        !golden_sha256_is(ids, found * sizeof *ids, json_string_value(json_object_get(row, "sha256"))))
+        !reference_sha256_is(ids, found * sizeof *ids, json_string_value(json_object_get(row, "sha256"))))
         complain(t, number, row, "another set of tokens", found);
     else if (json_is_true(json_object_get(row, "stop")) != nj_constraint_may_stop(t->bench.constraint))
         complain(t, number, row, "whether it may stop", nj_constraint_may_stop(t->bench.constraint));
@@ -74,8 +74,8 @@ int main(void)
     }
     if (grammar_bench_open(&t.bench)) {
         t.files = json_object();
-        golden_lines("reference/grammar/must.jsonl", note_file, &t);
-        golden_lines("reference/grammar/mask.jsonl", check_row, &t);
+        reference_lines("reference/grammar/must.jsonl", note_file, &t);
+        reference_lines("reference/grammar/mask.jsonl", check_row, &t);
         finish_schema(&t);
         json_decref(t.files);
     }

@@ -77,7 +77,7 @@ static void check_invalid(struct grammar_bench *b, const json_t *documents)
     json_t *document;
     json_array_foreach(documents, i, document)
     {
-        const char *text = golden_text(document, "text", &size);
+        const char *text = reference_text(document, "text", &size);
         if (reachable(b->constraint, text, size) && bad++ < 3)
             printf("# %s: reachable, but invalid: %s (%s)\n", b->name, text, json_string_value(json_object_get(document, "why")));
     }
@@ -130,8 +130,8 @@ int main(void)
         return tap_done();
     }
     if (grammar_bench_open(&bench)) {
-        golden_lines("reference/grammar/must.jsonl", check_schema, &bench);
-        golden_lines("reference/grammar/errors.jsonl", check_error, NULL);
+        reference_lines("reference/grammar/must.jsonl", check_schema, &bench);
+        reference_lines("reference/grammar/errors.jsonl", check_error, NULL);
     }
     grammar_bench_close(&bench);
     return tap_done();

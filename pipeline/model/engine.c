@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_PASS_ROWS 384u
+#define EXACT_PASS_ROWS 128u
+#define FAST_PASS_ROWS  384u /* two blocks of the GEMM; more would only cost memory */
 
 bool nj_engine_stopped(const struct nj_engine *engine)
 {
@@ -22,24 +23,31 @@ uint32_t nj_engine_pass_rows(const struct nj_engine *engine)
     return engine->pass_rows;
 }
 
+static void measure_matrix(struct nj_engine *engine, const struct nj_matrix *matrix)
+{
+    if (matrix->cols > engine->max_cols)
+        engine->max_cols = matrix->cols;
+    if (matrix->low_rank && matrix->low_rank->rank > engine->max_rank)
+        engine->max_rank = matrix->low_rank->rank;
+}
+
 static void measure(struct nj_engine *engine)
 {
     const struct nj_weights     *weights = engine->weights;
     const struct nj_text_config *config  = &weights->config.text;
-    uint32_t                     ignored = 0;
+    const struct nj_matrix      *once[]  = {&weights->ple_embedding, &weights->ple_projection, &weights->head, &weights->feature_projection,
+                                            &weights->patch_projection};
     engine->max_head_dim                 = config->head_dim > config->global_head_dim ? config->head_dim : config->global_head_dim;
     engine->max_intermediate             = config->ple_size;
-    nj_linear_needs(&weights->ple_embedding, &ignored, &engine->max_cols);
-    nj_linear_needs(&weights->ple_projection, &engine->max_rank, &engine->max_cols);
-    nj_linear_needs(&weights->head, &engine->max_rank, &engine->max_cols);
-    nj_linear_needs(&weights->feature_projection, &engine->max_rank, &engine->max_cols);
-    nj_linear_needs(&weights->patch_projection, &engine->max_rank, &engine->max_cols);
+    engine->first_shared                 = config->layers - config->shared_kv_layers;
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+        measure_matrix(engine, once[i]);
     for (uint32_t l = 0; l < config->layers; l++) {
         const struct nj_text_layer *layer = &weights->layers[l];
         const struct nj_matrix     *all[] = {
                 &layer->q, &layer->k, &layer->v, &layer->o, &layer->gate, &layer->up, &layer->down, &layer->ple_gate, &layer->ple_projection};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-            nj_linear_needs(all[i], &engine->max_rank, &engine->max_cols);
+            measure_matrix(engine, all[i]);
         if (layer->gate.rows > engine->max_intermediate)
             engine->max_intermediate = layer->gate.rows;
     }
@@ -47,9 +55,8 @@ static void measure(struct nj_engine *engine)
         const struct nj_vision_layer *layer = &weights->vision[l];
         const struct nj_clipped      *all[] = {&layer->q, &layer->k, &layer->v, &layer->o, &layer->gate, &layer->up, &layer->down};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-            nj_linear_needs(&all[i]->weight, &engine->max_rank, &engine->max_cols);
+            measure_matrix(engine, &all[i]->weight);
     }
-    engine->first_shared = config->layers - config->shared_kv_layers;
 }
 
 /* One block of memory for all scratch lists. */
@@ -64,45 +71,63 @@ static nj_status make_scratch(struct nj_engine *engine, struct nj_error *error)
     size_t                       mlp     = nj_size_mul(rows, engine->max_intermediate);
     size_t                       angles  = nj_size_mul(rows, engine->max_head_dim); /* two kinds of layers, half a head each */
     scratch->thread_row_stride           = engine->max_cols;
-    struct {
-        float **place;
-        size_t  floats;
-    } lists[] = {
-        {&scratch->x, hidden},
-        {&scratch->normed, hidden},
-        {&scratch->out, hidden},
-        {&scratch->q, heads},
-        {&scratch->attended, heads},
-        {&scratch->k, kv},
-        {&scratch->v, kv},
-        {&scratch->gate, mlp},
-        {&scratch->up, mlp},
-        {&scratch->ple, nj_size_mul(nj_size_mul(rows, config->layers), config->ple_size)},
-        {&scratch->cosine, angles},
-        {&scratch->sine, angles},
-        {&scratch->low_rank, nj_size_mul(engine->threads, engine->max_rank)},
-        {&scratch->thread_row, nj_size_mul(engine->threads, engine->max_cols)},
-        {&engine->inverse_frequency[0], engine->max_head_dim},
-        {&engine->inverse_frequency[1], engine->max_head_dim},
+    struct nj_list lists[]               = {
+                      {&scratch->x, hidden},
+                      {&scratch->normed, hidden},
+                      {&scratch->out, hidden},
+                      {&scratch->q, heads},
+                      {&scratch->attended, heads},
+                      {&scratch->k, kv},
+                      {&scratch->v, kv},
+                      {&scratch->gate, mlp},
+                      {&scratch->up, mlp},
+                      {&scratch->ple, nj_size_mul(nj_size_mul(rows, config->layers), config->ple_size)},
+                      {&scratch->cosine, angles},
+                      {&scratch->sine, angles},
+                      {&engine->low_rank, nj_size_mul(rows, engine->max_rank)},
+                      {&scratch->logits, nj_size_mul(engine->kernels.direct_tokens, config->vocab_size)},
+                      {&scratch->thread_row, nj_size_mul(engine->threads, engine->max_cols)},
+                      {&engine->inverse_frequency[0], engine->max_head_dim},
+                      {&engine->inverse_frequency[1], engine->max_head_dim},
     };
-    size_t total = 0;
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        size_t padded = lists[i].floats + (16 - lists[i].floats % 16) % 16; /* every list starts on a cache line of its own */
-        if (padded < lists[i].floats || padded > SIZE_MAX / sizeof(float) - total)
-            return nj_fail(error, "the model's sizes are beyond this machine");
-        lists[i].floats = padded;
-        total += padded;
-    }
-    engine->arena     = aligned_alloc(64, total * sizeof(float));
-    scratch->logits   = calloc(rows, sizeof *scratch->logits);
+    engine->arena     = nj_carve(lists, sizeof lists / sizeof *lists);
     engine->pass.rows = calloc(rows, sizeof *engine->pass.rows);
-    if (!engine->arena || !scratch->logits || !engine->pass.rows)
-        return nj_fail(error, "no memory: the engine needs %zu MiB for %zu positions at a time", total * sizeof(float) >> 20, rows);
-    total = 0;
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        *lists[i].place = engine->arena + total;
-        total += lists[i].floats;
+    if (!engine->arena || !engine->pass.rows)
+        return nj_fail(error, "no memory for an engine that takes %zu positions at a time", rows);
+    engine->low_rank_tokens = engine->pass_rows;
+    return NJ_OK;
+}
+
+/* What only the kernels need: a quantised input, and memory of their own for each thread. */
+static nj_status make_fast_scratch(struct nj_engine *engine, struct nj_error *error)
+{
+    struct nj_scratch *scratch = &engine->scratch;
+    static const int   kinds[] = {0, 8, 16};
+    size_t             head = engine->max_head_dim, patch = engine->weights->config.vision.head_dim;
+    size_t gemm = nj_gemm_scratch_bytes(engine->pass_rows), attention = nj_attention_scratch_bytes((uint32_t)(head > patch ? head : patch));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) { /* groups of 32 have the most scales */
+        size_t bytes      = nj_kernels_act_bytes(&engine->kernels, kinds[i], engine->pass_rows, nj_w4_padded_cols(engine->max_cols), 32);
+        engine->act_bytes = bytes > engine->act_bytes ? bytes : engine->act_bytes;
     }
+    scratch->thread_kernel_stride = (gemm > attention ? gemm : attention) + 64;
+    scratch->thread_kernel_stride -= scratch->thread_kernel_stride % 64;
+    engine->act_memory     = nj_engine_alloc(engine, engine->act_bytes);
+    scratch->thread_kernel = nj_engine_alloc(engine, nj_size_mul(engine->threads, scratch->thread_kernel_stride));
+    scratch->positions_of  = nj_engine_alloc(engine, nj_size_mul(engine->pass_rows, sizeof *scratch->positions_of));
+    if (!engine->act_memory || !scratch->thread_kernel || !scratch->positions_of)
+        return nj_fail(error, "no memory: the kernels need %zu MiB for %u positions at a time", engine->act_bytes >> 20, engine->pass_rows);
+    return NJ_OK;
+}
+
+static nj_status choose_kernels(struct nj_engine *engine, struct nj_error *error)
+{
+    const char *list     = getenv("NJ_CPU");
+    uint32_t    features = nj_cpu_detect();
+    if (!nj_cpu_mask(list, &features))
+        return nj_fail(error, "NJ_CPU=%s: no such instruction set; avx2, avx512, avx512vnni, neon, dotprod, i8mm and c exist", list);
+    nj_kernels_init(&engine->kernels, features);
+    if (nj_is_exact(engine))
+        nj_exact_operations(&engine->kernels);
     return NJ_OK;
 }
 
@@ -164,11 +189,17 @@ nj_status nj_engine_open(const struct nj_weights *weights, const struct nj_engin
     engine->arithmetic  = options->arithmetic;
     engine->pool        = options->pool;
     engine->threads     = nj_pool_threads(options->pool);
-    engine->pass_rows   = options->pass_rows ? options->pass_rows : DEFAULT_PASS_ROWS;
+    engine->pass_rows   = options->pass_rows ? options->pass_rows : nj_is_exact(engine) ? EXACT_PASS_ROWS : FAST_PASS_ROWS;
     engine->should_stop = options->should_stop;
     engine->stop_arg    = options->stop_arg;
     measure(engine);
-    nj_status status = make_scratch(engine, error);
+    nj_status status = choose_kernels(engine, error);
+    if (status == NJ_OK)
+        status = make_scratch(engine, error);
+    if (status == NJ_OK && !nj_is_exact(engine))
+        status = make_fast_scratch(engine, error);
+    if (status == NJ_OK)
+        status = nj_prepare_weights(engine, error);
     if (status != NJ_OK) {
         nj_engine_close(engine);
         return status;
@@ -183,8 +214,10 @@ void nj_engine_close(struct nj_engine *engine)
 {
     if (!engine)
         return;
+    for (size_t i = 0; i < engine->owned_count; i++)
+        free(engine->owned[i]);
+    free(engine->owned);
     free(engine->arena);
-    free(engine->scratch.logits);
     free(engine->scratch.thread_scores);
     free(engine->scratch.thread_slots);
     free(engine->pass.rows);
@@ -229,7 +262,7 @@ static nj_status check_step(const struct nj_engine *engine, const struct nj_step
 /* A step that will overwrite what the ring of a sliding layer held before it cannot be undone without a copy. */
 static bool needs_backup(const struct nj_engine *engine, const struct nj_step *step)
 {
-    return step->sequence->length > 0 && step->count > engine->pass_rows && step->sequence->sliding_floats > 0;
+    return step->sequence->length > 0 && step->count > engine->pass_rows && step->sequence->sliding_bytes > 0;
 }
 
 static nj_status begin_steps(struct nj_engine *engine, struct nj_step *steps, size_t count, struct nj_error *error)
@@ -271,8 +304,8 @@ static void fill_segment(struct nj_engine *engine, const struct nj_step *step, s
     struct nj_pass         *pass    = &engine->pass;
     struct nj_segment      *segment = &pass->segments[pass->segment_count];
     size_t                  width   = step->rows ? step->row_count : config->text.vocab_size;
-    *segment                        = (struct nj_segment){.sequence = step->sequence, .base = step->sequence->length, .rows = step->rows};
-    segment->row_count              = (uint32_t)step->row_count;
+    *segment = (struct nj_segment){.sequence = step->sequence, .base = step->sequence->length, .count = (uint32_t)take, .rows = step->rows};
+    segment->row_count = (uint32_t)step->row_count;
     for (size_t i = 0; i < take; i++, at->id++) {
         struct nj_row *row = &pass->rows[pass->row_count++];
         *row               = (struct nj_row){.segment = pass->segment_count, .id = step->ids[at->id]};
@@ -308,15 +341,28 @@ nj_status nj_engine_step(struct nj_engine *engine, struct nj_step *steps, size_t
     nj_status       status = begin_steps(engine, steps, count, error);
     while (status == NJ_OK && at.step < count) {
         fill_pass(engine, steps, count, &at);
-        status = nj_text_pass(engine, error);
-        for (uint32_t i = 0; status == NJ_OK && i < engine->pass.row_count; i++) {
-            struct nj_row *row = &engine->pass.rows[i];
-
-            engine->pass.segments[row->segment].sequence->length = row->slot + 1;
-        }
+        engine->pass.skip = !nj_is_exact(engine) && !engine->pass.hidden;
+        status            = nj_text_pass(engine, error);
+        for (uint32_t i = 0; status == NJ_OK && i < engine->pass.segment_count; i++)
+            engine->pass.segments[i].sequence->length += engine->pass.segments[i].count;
     }
     end_steps(engine, steps, count, status);
     return status;
+}
+
+uint32_t nj_engine_tree_nodes(const struct nj_engine *engine)
+{
+    return engine->pass_rows < NJ_TREE_NODES ? engine->pass_rows : NJ_TREE_NODES;
+}
+
+/* allow[t][s]: node t stands on s, itself included. */
+static void allow_ancestors(const struct nj_engine *engine, const int32_t *parent, size_t count)
+{
+    for (size_t t = 0; engine->tree_allow && t < count; t++) {
+        memset(engine->tree_allow + t * count, 0, count);
+        for (int32_t s = (int32_t)t; s >= 0; s = parent[s])
+            engine->tree_allow[t * count + (size_t)s] = 1;
+    }
 }
 
 nj_status nj_engine_score_tree(struct nj_engine *engine, struct nj_sequence *sequence, const int32_t *ids, const int32_t *parent,
@@ -324,23 +370,27 @@ nj_status nj_engine_score_tree(struct nj_engine *engine, struct nj_sequence *seq
 {
     struct nj_pass *pass  = &engine->pass;
     size_t          width = rows ? row_count : engine->weights->config.text.vocab_size;
-    if (count == 0 || count > engine->pass_rows || count > sequence->capacity - sequence->length)
-        return nj_fail(error, "a tree of %zu nodes: at most %u go together, and the sequence has room for %u", count, engine->pass_rows,
-                       sequence->capacity - sequence->length);
+    if (count == 0 || count > nj_engine_tree_nodes(engine) || count > sequence->capacity - sequence->length)
+        return nj_fail(error, "a tree of %zu nodes: at most %u go together, and the sequence has room for %u", count,
+                       nj_engine_tree_nodes(engine), sequence->capacity - sequence->length);
     nj_status status = check_ids(engine, ids, count, NULL, error);
     if (status == NJ_OK)
         status = check_rows(engine, rows, row_count, error);
+    if (status == NJ_OK)
+        status = nj_tree_open(engine, error);
     if (status != NJ_OK)
         return status;
+    pass->skip          = false;
     pass->segment_count = 1;
     pass->row_count     = (uint32_t)count;
-    pass->segments[0]   = (struct nj_segment){sequence, sequence->length, parent, rows, (uint32_t)row_count};
+    pass->segments[0]   = (struct nj_segment){sequence, sequence->length, (uint32_t)count, parent, rows, (uint32_t)row_count};
     for (size_t i = 0; i < count; i++) {
         if (parent[i] < -1 || parent[i] >= (int32_t)i)
             return nj_fail(error, "node %zu of the tree continues node %d, which does not come before it", i, parent[i]);
         pass->rows[i]          = (struct nj_row){.id = ids[i], .slot = sequence->length + (uint32_t)i, .logits = logits + i * width};
         pass->rows[i].position = parent[i] < 0 ? sequence->length : pass->rows[parent[i]].position + 1;
     }
+    allow_ancestors(engine, parent, count);
     return nj_text_pass(engine, error);
 }
 

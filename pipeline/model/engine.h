@@ -33,7 +33,8 @@ nj_status                nj_engine_open(const struct nj_weights *weights, const 
                                         struct nj_error *error);
 void                     nj_engine_close(struct nj_engine *engine);
 const struct nj_weights *nj_engine_weights(const struct nj_engine *engine);
-uint32_t                 nj_engine_pass_rows(const struct nj_engine *engine);
+uint32_t                 nj_engine_pass_rows(const struct nj_engine *engine);  /* positions that go through the layers together */
+uint32_t                 nj_engine_tree_nodes(const struct nj_engine *engine); /* nodes that one call of nj_engine_score_tree takes */
 
 /* A sequence that can grow to `capacity` positions. */
 nj_status nj_sequence_open(struct nj_engine *engine, uint32_t capacity, struct nj_sequence **out, struct nj_error *error);
@@ -66,8 +67,8 @@ struct nj_step {
 nj_status nj_engine_step(struct nj_engine *engine, struct nj_step *steps, size_t count, struct nj_error *error);
 
 /* Scores continuations that share a prefix tree without appending anything: node i continues its parent (`parent[i]` < i, or -1 for the end of the
- * sequence) with ids[i]; logits of the wanted `rows` after each node go to logits[i][...] as in nj_step. One pass: at most nj_engine_pass_rows
- * nodes, and the sequence must have room for that many positions. */
+ * sequence) with ids[i]; logits of the wanted `rows` after each node go to logits[i][...] as in nj_step. One pass: at most
+ * nj_engine_tree_nodes nodes, and the sequence must have room for that many positions. */
 nj_status nj_engine_score_tree(struct nj_engine *engine, struct nj_sequence *sequence, const int32_t *ids, const int32_t *parent,
                                size_t count, const int32_t *rows, size_t row_count, float *logits, struct nj_error *error);
 

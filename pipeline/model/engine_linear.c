@@ -1,80 +1,246 @@
 #include "pipeline/model/engine_internal.h"
 
-/* Rows of W that one thread widens and multiplies before it takes the next: enough work to be worth a hand-over. */
-#define ROW_BLOCK 16u
+#include <string.h>
 
-struct product {
-    struct nj_engine       *engine;
-    const struct nj_matrix *matrix;
-    const int32_t          *rows; /* NULL: all */
-    uint32_t                row_count;
-    const float            *x;
-    uint32_t                n;
-    float                  *y; /* [n][rows], or NULL: */
-    float *const           *places;
+/* Rows of W that one thread takes at a time where a row is widened before use, and where products of few tokens are spread over threads. */
+#define ROW_BLOCK       64u
+#define LOW_RANK_BLOCK  256u
+#define GEMM_PANELS     8u /* of 16 rows: what one thread takes at a time when there are many tokens */
+#define CHUNKS_A_THREAD 4u /* with few tokens: pieces that a thread takes, so that a slow core does not hold up the others */
+
+void nj_input_set(struct nj_input *input, const float *x, uint32_t n, uint32_t cols)
+{
+    *input = (struct nj_input){.x = x, .n = n, .cols = cols};
+}
+
+struct quantise {
+    struct nj_input *input;
+    nj_quantize_fn  *quantize;
 };
 
-static void product_block(void *arg, size_t index, unsigned thread)
+static void quantise_tile(void *arg, size_t index, unsigned thread)
 {
-    const struct product   *job     = arg;
-    const struct nj_matrix *matrix  = job->matrix;
-    struct nj_scratch      *scratch = &job->engine->scratch;
-    float                  *row     = scratch->thread_row + thread * scratch->thread_row_stride;
-    uint32_t                first   = (uint32_t)index * ROW_BLOCK;
-    uint32_t                end     = job->row_count - first < ROW_BLOCK ? job->row_count : first + ROW_BLOCK;
-    for (uint32_t j = first; j < end; j++) {
-        nj_matrix_row(matrix, job->rows ? (uint32_t)job->rows[j] : j, row);
-        for (uint32_t i = 0; i < job->n; i++) {
-            float  value = nj_dot(row, job->x + (size_t)i * matrix->cols, matrix->cols);
-            float *place = job->places ? job->places[i] : job->y + (size_t)i * job->row_count;
-            place[j]     = value;
+    (void)thread;
+    const struct quantise *job = arg;
+    job->quantize(job->input->x, job->input->cols, &job->input->act, (uint32_t)index, 1);
+}
+
+/* `which` = 16, 8 or 0 (row order) as in nj_kernels_act; `group` is that of the weights. */
+static bool is_quantised(const struct nj_engine *engine, const struct nj_input *input, int which, uint32_t group)
+{
+    enum nj_act_order order = which == 16 ? engine->kernels.order16 : which == 8 ? NJ_ORDER_BYTES : engine->kernels.order_rows;
+    return input->act.tokens && input->act.order == order && input->act.group == nj_act_group(input->cols, group);
+}
+
+static void quantise(struct nj_engine *engine, struct nj_input *input, int which, uint32_t group)
+{
+    const struct nj_kernels *k   = &engine->kernels;
+    struct quantise          job = {input, which == 16 ? k->a16_quantize : which == 8 ? k->a8_quantize : k->a16_rows_quantize};
+    if (is_quantised(engine, input, which, group))
+        return;
+    nj_kernels_act(k, which, input->n, input->cols, nj_act_group(input->cols, group), engine->act_memory, &input->act);
+    nj_pool_run(engine->pool, nj_act_tiles(&input->act), quantise_tile, &job);
+}
+
+static int tiled_width(const struct nj_engine *engine)
+{
+    return engine->arithmetic == NJ_POWER_SAVER ? 8 : 16;
+}
+
+/* One product, cut into chunks of rows (of panels for int4). */
+struct work {
+    struct nj_product       product;
+    const struct nj_linear *up; /* fused gate: the other half */
+    uint32_t                chunk, chunks;
+    bool                    panels;
+};
+
+#define MAX_WORKS 4
+
+struct job {
+    struct nj_engine *engine;
+    struct nj_input  *input;
+    struct work       works[MAX_WORKS];
+    size_t            count;
+};
+
+static void cut(const struct job *job, struct work *work)
+{
+    uint32_t total   = work->panels ? nj_w4_panels(work->product.rows) : work->product.rows;
+    uint32_t pieces  = job->engine->threads == 1 ? 1 : job->engine->threads * CHUNKS_A_THREAD;
+    bool     few     = job->input->n <= job->engine->kernels.direct_tokens;
+    uint32_t largest = work->panels ? GEMM_PANELS : ROW_BLOCK;
+    work->chunk      = (total + pieces - 1) / pieces;
+    if ((!few || !work->panels) && work->chunk > largest)
+        work->chunk = largest;
+    work->chunks = (total + work->chunk - 1) / work->chunk;
+}
+
+static void stored_rows(const struct job *job, const struct nj_product *product, uint32_t first, uint32_t count, unsigned thread)
+{
+    const struct nj_linear *linear = product->linear;
+    float                  *row    = job->engine->scratch.thread_row + thread * job->engine->scratch.thread_row_stride;
+    for (uint32_t j = first; j < first + count; j++) {
+        nj_matrix_row(linear->matrix, product->index ? (uint32_t)product->index[j] : j, row);
+        for (uint32_t i = 0; i < job->input->n; i++)
+            product->out[i * product->stride + j] = nj_dot(row, job->input->x + (size_t)i * linear->cols, linear->cols);
+    }
+}
+
+static void plain_rows(const struct job *job, const struct nj_product *product, uint32_t first, uint32_t count)
+{
+    const struct nj_kernels *k       = &job->engine->kernels;
+    const struct nj_linear  *linear  = product->linear;
+    bool                     wide    = linear->kind == NJ_LINEAR_F32;
+    nj_rows_fn              *rows    = wide ? k->f32_rows : linear->kind == NJ_LINEAR_F16 ? k->f16_rows : k->bf16_rows;
+    const uint8_t           *weights = linear->plain;
+    if (!product->index)
+        weights += (size_t)first * linear->cols * (wide ? 4 : 2);
+    rows(weights, product->index ? product->index + first : NULL, count, linear->cols, job->input->x, linear->cols, job->input->n,
+         product->out + first, product->stride);
+}
+
+static void panels(const struct job *job, const struct work *work, uint32_t first, uint32_t count, unsigned thread)
+{
+    const struct nj_kernels *k       = &job->engine->kernels;
+    const struct nj_product *product = &work->product;
+    const struct nj_act     *act     = &job->input->act;
+    void                    *scratch = job->engine->scratch.thread_kernel + thread * job->engine->scratch.thread_kernel_stride;
+    bool                     narrow  = act->order == NJ_ORDER_BYTES;
+    if (work->up)
+        (narrow ? k->w4a8_gelu_up : k->w4a16_gelu_up)(&product->linear->w4, &work->up->w4, act, first, count, product->out, product->stride,
+                                                      scratch);
+    else
+        (narrow ? k->w4a8_gemm : k->w4a16_gemm)(&product->linear->w4, act, first, count, product->out, product->stride, scratch);
+}
+
+static void run_chunk(void *arg, size_t index, unsigned thread)
+{
+    const struct job  *job  = arg;
+    const struct work *work = job->works;
+    while (index >= work->chunks)
+        index -= work++->chunks;
+    const struct nj_product *product = &work->product;
+    uint32_t                 first = (uint32_t)index * work->chunk, total = work->panels ? nj_w4_panels(product->rows) : product->rows;
+    uint32_t                 count = total - first < work->chunk ? total - first : work->chunk;
+    if (work->panels)
+        panels(job, work, first, count, thread);
+    else if (product->linear->kind == NJ_LINEAR_I8)
+        job->engine->kernels.w8a16_rows(&product->linear->i8, product->index ? product->index + first : NULL, first, count,
+                                        &job->input->act, product->out + first, product->stride);
+    else if (product->linear->kind == NJ_LINEAR_STORED || product->linear->kind == NJ_LINEAR_W4)
+        stored_rows(job, product, first, count, thread);
+    else
+        plain_rows(job, product, first, count);
+}
+
+struct low_rank {
+    struct nj_engine         *engine;
+    const struct nj_low_rank *added;
+    const struct nj_product  *product;
+    const float              *x; /* tokens of this portion */
+    size_t                    cols, token, tokens;
+};
+
+/* One row of A x, for all tokens of the portion. */
+static void low_rank_in(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    const struct low_rank *job = arg;
+    job->engine->kernels.f32_rows(job->added->a + index * job->cols, NULL, 1, job->cols, job->x, job->cols, job->tokens,
+                                  job->engine->low_rank + index, job->engine->max_rank);
+}
+
+/* y += scale * B (A x), some rows of it. */
+static void low_rank_out(void *arg, size_t index, unsigned thread)
+{
+    const struct low_rank   *job     = arg;
+    const struct nj_product *product = job->product;
+    size_t                   first = index * LOW_RANK_BLOCK, rank = job->added->rank;
+    size_t                   count = product->rows - first < LOW_RANK_BLOCK ? product->rows - first : LOW_RANK_BLOCK;
+    float                   *sum   = job->engine->scratch.thread_row + thread * job->engine->scratch.thread_row_stride;
+    for (size_t t = 0; t < job->tokens; t++) {
+        job->engine->kernels.f32_rows(product->index ? job->added->b : job->added->b + first * rank,
+                                      product->index ? product->index + first : NULL, count, rank,
+                                      job->engine->low_rank + t * job->engine->max_rank, rank, 1, sum, 0);
+        nj_add_scaled(product->out + (job->token + t) * product->stride + first, sum, job->added->scale, count);
+    }
+}
+
+static void add_low_rank(struct nj_engine *engine, const struct nj_input *input, const struct nj_product *product)
+{
+    struct low_rank job = {.engine = engine, .added = product->linear->matrix->low_rank, .product = product, .cols = input->cols};
+    for (; job.token < input->n; job.token += job.tokens) {
+        job.x      = input->x + job.token * job.cols;
+        job.tokens = input->n - job.token < engine->low_rank_tokens ? input->n - job.token : engine->low_rank_tokens;
+        nj_pool_run(engine->pool, job.added->rank, low_rank_in, &job);
+        nj_pool_run(engine->pool, (product->rows + LOW_RANK_BLOCK - 1) / LOW_RANK_BLOCK, low_rank_out, &job);
+    }
+}
+
+/* Makes the input as this work reads it. False if that would take it away from the works before. */
+static bool take_input(struct job *job, const struct work *work, bool taken)
+{
+    const struct nj_linear *linear = work->product.linear;
+    uint32_t                group  = work->panels ? linear->w4.group : linear->i8.group;
+    int                     which  = work->panels ? tiled_width(job->engine) : 0;
+    if (!work->panels && linear->kind != NJ_LINEAR_I8)
+        return true;
+    if (taken && !is_quantised(job->engine, job->input, which, group))
+        return false;
+    quantise(job->engine, job->input, which, group);
+    return true;
+}
+
+/* All works from `first` that can share one quantised input, in one loop of the pool; returns the first that cannot. */
+static size_t run_some(struct job *job, size_t first)
+{
+    struct job some   = {.engine = job->engine, .input = job->input};
+    size_t     chunks = 0;
+    for (size_t i = first; i < job->count && take_input(job, &job->works[i], some.count > 0); i++) {
+        cut(job, &job->works[i]);
+        chunks += job->works[i].chunks;
+        some.works[some.count++] = job->works[i];
+    }
+    nj_pool_run(job->engine->pool, chunks, run_chunk, &some);
+    for (size_t i = 0; i < some.count; i++)
+        if (some.works[i].product.linear->matrix->low_rank)
+            add_low_rank(job->engine, job->input, &some.works[i].product);
+    return first + some.count;
+}
+
+static void add_work(struct job *job, const struct nj_product *product, const struct nj_linear *up)
+{
+    struct work *work = &job->works[job->count++];
+    *work             = (struct work){.product = *product, .up = up, .panels = product->linear->kind == NJ_LINEAR_W4 && !product->index};
+    if (work->product.stride == 0)
+        work->product.stride = product->linear->rows;
+    if (work->product.rows == 0)
+        work->product.rows = product->linear->rows;
+}
+
+void nj_linear(struct nj_engine *engine, struct nj_input *input, const struct nj_product *products, size_t count)
+{
+    /* The memory for a quantised input holds pass_rows tokens; a picture has more patches. */
+    for (uint32_t token = 0; token < input->n; token += engine->pass_rows) {
+        struct nj_input part = *input, *used = input->n > engine->pass_rows ? &part : input;
+        struct job      job = {.engine = engine, .input = used};
+        if (used == &part)
+            nj_input_set(&part, input->x + (size_t)token * input->cols,
+                         input->n - token < engine->pass_rows ? input->n - token : engine->pass_rows, input->cols);
+        for (size_t i = 0; i < count && i < MAX_WORKS; i++) {
+            add_work(&job, &products[i], NULL);
+            job.works[i].product.out += token * job.works[i].product.stride;
         }
+        for (size_t done = 0; done < job.count;)
+            done = run_some(&job, done);
     }
 }
 
-/* y[i] += scale * B (A x[i]), one row of x. */
-static void low_rank_row(void *arg, size_t index, unsigned thread)
+void nj_linear_gate(struct nj_engine *engine, struct nj_input *input, const struct nj_linear *gate, const struct nj_linear *up, float *out)
 {
-    const struct product     *job    = arg;
-    const struct nj_matrix   *matrix = job->matrix;
-    const struct nj_low_rank *added  = matrix->low_rank;
-    float                    *narrow = job->engine->scratch.low_rank + thread * job->engine->max_rank;
-    const float              *x      = job->x + index * matrix->cols;
-    float                    *y      = job->places ? job->places[index] : job->y + index * job->row_count;
-    for (uint32_t r = 0; r < added->rank; r++)
-        narrow[r] = nj_dot(added->a + (size_t)r * matrix->cols, x, matrix->cols);
-    for (uint32_t j = 0; j < job->row_count; j++) {
-        size_t row = job->rows ? (size_t)job->rows[j] : j;
-        y[j] += added->scale * nj_dot(added->b + row * added->rank, narrow, added->rank);
-    }
-}
-
-static void multiply(struct product *job)
-{
-    nj_pool_run(job->engine->pool, (job->row_count + ROW_BLOCK - 1) / ROW_BLOCK, product_block, job);
-    if (job->matrix->low_rank)
-        nj_pool_run(job->engine->pool, job->n, low_rank_row, job);
-}
-
-void nj_linear(struct nj_engine *engine, const struct nj_matrix *matrix, const float *x, uint32_t n, float *y)
-{
-    struct product job = {.engine = engine, .matrix = matrix, .row_count = matrix->rows, .x = x, .n = n, .y = y};
-    multiply(&job);
-}
-
-void nj_linear_rows(struct nj_engine *engine, const struct nj_matrix *matrix, const int32_t *rows, uint32_t row_count, const float *x,
-                    uint32_t n, float *const *y)
-{
-    struct product job = {.engine = engine, .matrix = matrix, .rows = rows, .row_count = row_count, .x = x, .n = n, .places = y};
-    if (!rows)
-        job.row_count = matrix->rows;
-    multiply(&job);
-}
-
-void nj_linear_needs(const struct nj_matrix *matrix, uint32_t *rank, uint32_t *cols)
-{
-    if (matrix->cols > *cols)
-        *cols = matrix->cols;
-    if (matrix->low_rank && matrix->low_rank->rank > *rank)
-        *rank = matrix->low_rank->rank;
+    struct job        job     = {.engine = engine, .input = input};
+    struct nj_product product = {.linear = gate, .out = out};
+    add_work(&job, &product, up);
+    run_some(&job, 0);
 }

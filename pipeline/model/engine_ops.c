@@ -1,6 +1,7 @@
 #include "pipeline/model/engine_internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* Four sums side by side: the compilers keep them in one register. */
 struct lanes {
@@ -48,21 +49,63 @@ void nj_add_scaled(float *restrict out, const float *restrict x, float factor, s
         out[i] += factor * x[i];
 }
 
-/* 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))); the erf form is another function, and visible in the logits. */
-float nj_gelu(float value)
+static void f32_rows(const void *w, const int32_t *index, size_t count, size_t cols, const float *x, size_t x_stride, size_t tokens,
+                     float *out, size_t out_stride)
+{
+    const float *rows = w;
+    for (size_t t = 0; t < tokens; t++)
+        for (size_t r = 0; r < count; r++)
+            out[t * out_stride + r] = nj_dot(rows + (index ? (size_t)index[r] : r) * cols, x + t * x_stride, cols);
+}
+
+/* gelu_tanh; the erf form is another function, and visible in the logits. */
+static float gelu(float value)
 {
     float inner = 0.7978845608028654f * (value + 0.044715f * value * value * value);
     return 0.5f * value * (1.0f + tanhf(inner));
 }
 
-void nj_rms_norm(const float *x, const float *weight, uint32_t count, float epsilon, float *out)
+static void gelu_mul(const float *gate, const float *up, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = gelu(gate[i]) * up[i];
+}
+
+static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *out)
 {
     double squares = 0;
-    for (uint32_t i = 0; i < count; i++)
+    for (size_t i = 0; i < n; i++)
         squares += (double)x[i] * x[i];
-    float factor = (float)(1.0 / sqrt(squares / count + epsilon));
-    for (uint32_t i = 0; i < count; i++)
+    float factor = (float)(1.0 / sqrt(squares / (double)n + eps));
+    for (size_t i = 0; i < n; i++)
         out[i] = x[i] * factor * (weight ? weight[i] : 1.0f);
+}
+
+static void rope(float *x, const float *cosine, const float *sine, size_t half, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        float a = x[i], b = x[i + half];
+        x[i]        = a * cosine[i] - b * sine[i];
+        x[i + half] = b * cosine[i] + a * sine[i];
+    }
+}
+
+static void add_scale(const float *x, const float *y, size_t n, float scale, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (x[i] + y[i]) * scale;
+}
+
+static void clamp(const float *x, size_t n, float low, float high, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = x[i] < low ? low : x[i] > high ? high : x[i];
+}
+
+static void softcap(const float *x, size_t n, float cap, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = cap * tanhf(x[i] / cap);
 }
 
 void nj_softmax(float *scores, size_t count)
@@ -81,17 +124,34 @@ void nj_softmax(float *scores, size_t count)
         scores[i] *= factor;
 }
 
-void nj_rotate(float *head, uint32_t size, uint32_t pairs, const float *cosine, const float *sine)
+void nj_exact_operations(struct nj_kernels *table)
 {
-    float *other = head + size / 2;
-    for (uint32_t i = 0; i < pairs; i++) {
-        float a = head[i], b = other[i];
-        head[i]  = a * cosine[i] - b * sine[i];
-        other[i] = b * cosine[i] + a * sine[i];
-    }
+    table->f32_rows  = f32_rows;
+    table->gelu_mul  = gelu_mul;
+    table->rms_norm  = rms_norm;
+    table->rope      = rope;
+    table->add_scale = add_scale;
+    table->clamp     = clamp;
+    table->softcap   = softcap;
 }
 
 size_t nj_size_mul(size_t a, size_t b)
 {
     return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
+
+float *nj_carve(struct nj_list *lists, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t padded = lists[i].floats + (16 - lists[i].floats % 16) % 16;
+        if (padded < lists[i].floats || padded > PTRDIFF_MAX / sizeof(float) - total)
+            return NULL;
+        lists[i].floats = padded;
+        total += padded;
+    }
+    float *memory = aligned_alloc(64, total * sizeof(float));
+    for (size_t i = 0, used = 0; memory && i < count; used += lists[i++].floats)
+        *lists[i].place = memory + used;
+    return memory;
 }

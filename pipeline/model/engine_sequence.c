@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC "NJSEQ001"
+#define MAGIC        "NJSEQ001"
+#define MAX_CAPACITY (1u << 20) /* eight times the longest context of the model */
 
 struct parked { /* in front of the keys and values; native byte order: a state is taken up on the station that parked it */
     char     magic[8];
@@ -12,6 +13,16 @@ struct parked { /* in front of the keys and values; native byte order: a state i
     uint8_t  identity[SHA256_DIGEST_SIZE];
     uint64_t payload; /* bytes that follow, without the checksum at the end */
 };
+
+uint32_t nj_cache_element(const struct nj_engine *engine)
+{
+    return nj_is_exact(engine) ? sizeof(float) : sizeof(uint16_t);
+}
+
+uint32_t nj_cache_block(const struct nj_engine *engine)
+{
+    return nj_is_exact(engine) ? 1 : 16;
+}
 
 /* Positions of this layer that a later one can still see. */
 static uint32_t kept_positions(const struct nj_sequence *sequence, uint32_t layer)
@@ -22,10 +33,10 @@ static uint32_t kept_positions(const struct nj_sequence *sequence, uint32_t laye
     return config->sliding_window;
 }
 
-static size_t kv_floats(const struct nj_sequence *sequence, uint32_t layer, uint32_t positions)
+static size_t kv_bytes(const struct nj_sequence *sequence, uint32_t layer, uint32_t positions)
 {
-    const struct nj_text_config *config = &sequence->engine->weights->config.text;
-    return nj_size_mul(nj_size_mul(2 * (size_t)config->kv_heads, positions), sequence->kv[layer].head_dim);
+    size_t heads = 2 * (size_t)sequence->engine->weights->config.text.kv_heads;
+    return nj_size_mul(nj_size_mul(nj_size_mul(heads, positions), sequence->kv[layer].head_dim), nj_cache_element(sequence->engine));
 }
 
 static void layer_shape(struct nj_sequence *sequence, uint32_t layer)
@@ -33,8 +44,11 @@ static void layer_shape(struct nj_sequence *sequence, uint32_t layer)
     const struct nj_text_config *config = &sequence->engine->weights->config.text;
     struct nj_cache             *kv     = &sequence->kv[layer];
     uint64_t                     slots  = (uint64_t)config->sliding_window + sequence->engine->pass_rows;
+    uint32_t                     block  = nj_cache_block(sequence->engine);
     kv->head_dim                        = config->full_attention[layer] ? config->global_head_dim : config->head_dim;
-    kv->slots = config->full_attention[layer] || slots > sequence->capacity ? sequence->capacity : (uint32_t)slots;
+    if (config->full_attention[layer] || slots > sequence->capacity)
+        slots = sequence->capacity;
+    kv->slots = (uint32_t)((slots + block - 1) / block * block);
 }
 
 /* Gives each layer its place; with arena NULL it only counts. Sliding layers first. */
@@ -47,19 +61,19 @@ static bool lay_out(struct nj_sequence *sequence)
             struct nj_cache *kv = &sequence->kv[layer];
             if (config->full_attention[layer] != (full == 1))
                 continue;
-            size_t floats = kv_floats(sequence, layer, kv->slots);
-            if (floats > SIZE_MAX / sizeof(float) - used)
+            size_t bytes = kv_bytes(sequence, layer, kv->slots);
+            if (bytes > PTRDIFF_MAX - used)
                 return false;
             if (sequence->arena) {
                 kv->keys   = sequence->arena + used;
-                kv->values = kv->keys + floats / 2;
+                kv->values = kv->keys + bytes / 2;
             }
-            used += floats;
+            used += bytes;
         }
         if (full == 0)
-            sequence->sliding_floats = used;
+            sequence->sliding_bytes = used;
     }
-    sequence->arena_floats = used;
+    sequence->arena_bytes = used;
     return true;
 }
 
@@ -85,8 +99,8 @@ static nj_status grow_positions(struct nj_scratch *scratch, unsigned threads, ui
 nj_status nj_sequence_open(struct nj_engine *engine, uint32_t capacity, struct nj_sequence **out, struct nj_error *error)
 {
     *out = NULL;
-    if (capacity == 0)
-        return nj_fail(error, "a sequence needs room for at least one position");
+    if (capacity == 0 || capacity > MAX_CAPACITY)
+        return nj_fail(error, "a sequence of %u positions: 1 to %u are possible", capacity, MAX_CAPACITY);
     struct nj_sequence *sequence = calloc(1, sizeof *sequence);
     nj_status           status   = NJ_ERROR;
     if (!sequence)
@@ -95,14 +109,14 @@ nj_status nj_sequence_open(struct nj_engine *engine, uint32_t capacity, struct n
     sequence->capacity = capacity;
     for (uint32_t layer = 0; layer < engine->first_shared; layer++)
         layer_shape(sequence, layer);
-    if (lay_out(sequence))
-        sequence->arena = calloc(sequence->arena_floats, sizeof(float));
+    if (lay_out(sequence) && (sequence->arena = aligned_alloc(64, sequence->arena_bytes + (64 - sequence->arena_bytes % 64))))
+        memset(sequence->arena, 0, sequence->arena_bytes);
     if (!sequence->arena) {
         status = nj_fail(error, "no memory for the keys and values of %u positions", capacity);
         goto cleanup;
     }
     lay_out(sequence);
-    status = grow_positions(&engine->scratch, engine->threads, capacity, error);
+    status = nj_is_exact(engine) ? grow_positions(&engine->scratch, engine->threads, capacity, error) : NJ_OK;
 cleanup:
     if (status == NJ_OK)
         *out = sequence;
@@ -133,10 +147,10 @@ void nj_sequence_reset(struct nj_sequence *sequence)
 nj_status nj_sequence_backup(struct nj_sequence *sequence, struct nj_error *error)
 {
     if (!sequence->backup)
-        sequence->backup = malloc(sequence->sliding_floats * sizeof(float));
+        sequence->backup = malloc(sequence->sliding_bytes);
     if (!sequence->backup)
         return nj_fail(error, "no memory to keep the state of a sequence during a long step");
-    memcpy(sequence->backup, sequence->arena, sequence->sliding_floats * sizeof(float));
+    memcpy(sequence->backup, sequence->arena, sequence->sliding_bytes);
     sequence->backup_valid = true;
     return NJ_OK;
 }
@@ -144,53 +158,59 @@ nj_status nj_sequence_backup(struct nj_sequence *sequence, struct nj_error *erro
 void nj_sequence_restore(struct nj_sequence *sequence)
 {
     if (sequence->backup_valid)
-        memcpy(sequence->arena, sequence->backup, sequence->sliding_floats * sizeof(float));
+        memcpy(sequence->arena, sequence->backup, sequence->sliding_bytes);
     sequence->length = sequence->length_before;
 }
 
-/* Calls `move` for each run of positions of each head that lies in one piece in the cache: oldest position first, keys then values. */
-typedef void move_run(void *arg, float *cache, size_t floats);
+/* Writes what is kept of one layer to *cursor, or reads it from there: heads, then positions from the oldest on, then a key and its value. */
+struct cursor {
+    uint8_t       *write; /* one of these two */
+    const uint8_t *read;
+};
 
-static void each_kept_run(const struct nj_sequence *sequence, uint32_t layer, move_run *move, void *arg)
+static void move(struct cursor *cursor, uint8_t *cache, size_t size)
 {
-    const struct nj_cache *kv    = &sequence->kv[layer];
-    uint32_t               kept  = kept_positions(sequence, layer);
-    uint32_t               first = kept ? (sequence->length - kept) % kv->slots : 0;
-    uint32_t               until = kv->slots - first < kept ? kv->slots - first : kept;
-    for (uint32_t head = 0; head < 2 * sequence->engine->weights->config.text.kv_heads; head++) {
-        float *stream = kv->keys + (size_t)head * kv->slots * kv->head_dim; /* values lie behind the keys */
-        move(arg, stream + (size_t)first * kv->head_dim, (size_t)until * kv->head_dim);
-        move(arg, stream, (size_t)(kept - until) * kv->head_dim);
+    if (cursor->write) {
+        memcpy(cursor->write, cache, size);
+        cursor->write += size;
+    } else {
+        memcpy(cache, cursor->read, size);
+        cursor->read += size;
     }
 }
 
-static void write_run(void *arg, float *cache, size_t floats)
+static void move_layer(const struct nj_sequence *sequence, uint32_t layer, struct cursor *cursor)
 {
-    uint8_t **to = arg;
-    memcpy(*to, cache, floats * sizeof(float));
-    *to += floats * sizeof(float);
+    const struct nj_cache *kv      = &sequence->kv[layer];
+    uint32_t               element = nj_cache_element(sequence->engine), block = nj_cache_block(sequence->engine);
+    uint32_t               kept   = kept_positions(sequence, layer);
+    size_t                 stream = (size_t)kv->slots * kv->head_dim * element;
+    for (uint32_t head = 0; head < sequence->engine->weights->config.text.kv_heads; head++) {
+        for (uint32_t position = sequence->length - kept; position < sequence->length; position++) {
+            uint32_t slot  = position % kv->slots;
+            uint8_t *key   = kv->keys + head * stream + ((size_t)(slot / block) * kv->head_dim * block + slot % block) * element;
+            uint8_t *value = kv->values + head * stream + (size_t)slot * kv->head_dim * element;
+            if (block == 1)
+                move(cursor, key, (size_t)kv->head_dim * element);
+            for (uint32_t d = 0; block > 1 && d < kv->head_dim; d++)
+                move(cursor, key + (size_t)d * block * element, element);
+            move(cursor, value, (size_t)kv->head_dim * element);
+        }
+    }
 }
 
-static void read_run(void *arg, float *cache, size_t floats)
-{
-    const uint8_t **from = arg;
-    memcpy(cache, *from, floats * sizeof(float));
-    *from += floats * sizeof(float);
-}
-
-/* `cursor`: where write_run goes on writing, or read_run reading. */
-static void each_layer(const struct nj_sequence *sequence, move_run *move, void *cursor)
+static void move_layers(const struct nj_sequence *sequence, struct cursor cursor)
 {
     for (uint32_t layer = 0; layer < sequence->engine->first_shared; layer++)
-        each_kept_run(sequence, layer, move, cursor);
+        move_layer(sequence, layer, &cursor);
 }
 
 static size_t payload_bytes(const struct nj_sequence *sequence)
 {
-    size_t floats = 0; /* at most the arena's size, which fits */
+    size_t bytes = 0; /* at most the arena's size, which fits */
     for (uint32_t layer = 0; layer < sequence->engine->first_shared; layer++)
-        floats += kv_floats(sequence, layer, kept_positions(sequence, layer));
-    return floats * sizeof(float);
+        bytes += kv_bytes(sequence, layer, kept_positions(sequence, layer));
+    return bytes;
 }
 
 static void checksum(const uint8_t *bytes, size_t size, uint8_t digest[SHA256_DIGEST_SIZE])
@@ -209,11 +229,9 @@ nj_status nj_sequence_copy(struct nj_sequence *to, const struct nj_sequence *fro
     uint8_t *bytes = malloc(size ? size : 1);
     if (!bytes)
         return nj_fail(error, "no memory to copy a sequence of %u positions", from->length);
-    uint8_t       *write = bytes;
-    const uint8_t *read  = bytes;
-    each_layer(from, write_run, &write);
+    move_layers(from, (struct cursor){.write = bytes});
     to->length = from->length;
-    each_layer(to, read_run, &read);
+    move_layers(to, (struct cursor){.read = bytes});
     free(bytes);
     return NJ_OK;
 }
@@ -228,8 +246,7 @@ nj_status nj_sequence_save(const struct nj_sequence *sequence, uint8_t **bytes, 
         return nj_fail(error, "no memory to park a sequence of %u positions", sequence->length);
     memcpy(head.identity, sequence->engine->identity, sizeof head.identity);
     memcpy(*bytes, &head, sizeof head);
-    uint8_t *write = *bytes + sizeof head;
-    each_layer(sequence, write_run, &write);
+    move_layers(sequence, (struct cursor){.write = *bytes + sizeof head});
     checksum(*bytes, sizeof head + head.payload, *bytes + sizeof head + head.payload);
     return NJ_OK;
 }
@@ -257,7 +274,6 @@ nj_status nj_sequence_load(struct nj_sequence *sequence, const uint8_t *bytes, s
         sequence->length = before;
         return nj_fail(error, "the parked state is damaged: %llu bytes for %u positions", (unsigned long long)head.payload, head.length);
     }
-    const uint8_t *read = bytes + sizeof head;
-    each_layer(sequence, read_run, &read);
+    move_layers(sequence, (struct cursor){.read = bytes + sizeof head});
     return NJ_OK;
 }

@@ -3,10 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-/* Runs body(engine, row index) for every row of the pass. */
-static void each_row(struct nj_engine *engine, nj_pool_body *body, void *arg)
+/* Fewer rows than this are not worth waking other threads for: norms and rotations of a few rows take microseconds. */
+#define FEW_ROWS 9u
+
+/* Runs body(job, row index) for every row of the pass. */
+static void each_row(struct nj_engine *engine, nj_pool_body *body, void *job)
 {
-    nj_pool_run(engine->pool, engine->pass.row_count, body, arg);
+    nj_pool_run(engine->pass.row_count < FEW_ROWS ? NULL : engine->pool, engine->pass.row_count, body, job);
 }
 
 /* Input embedding: scaled by sqrt(hidden); picture features replace it, unscaled. */
@@ -28,29 +31,49 @@ static void embed_row(void *arg, size_t index, unsigned thread)
         x[i] *= scale;
 }
 
-/* ple = (norm(context) + table row) / sqrt(2); placeholders look up row 0. The context product is already in scratch.ple. */
+struct ple_job {
+    struct nj_engine *engine;
+    uint32_t          layers; /* the first so many are wanted */
+};
+
+/* ple = (norm(context / sqrt(hidden)) + table row * sqrt(ple)) / sqrt(2); placeholders look up row 0. The context product is already in scratch.ple. */
 static void ple_row(void *arg, size_t index, unsigned thread)
 {
-    struct nj_engine            *engine  = arg;
-    const struct nj_weights     *weights = engine->weights;
-    const struct nj_config      *config  = &weights->config;
-    const struct nj_text_config *text    = &config->text;
-    int32_t                      id      = engine->pass.rows[index].id;
-    uint32_t                     size    = text->ple_size;
-    float                       *table   = engine->scratch.thread_row + thread * engine->scratch.thread_row_stride;
+    const struct ple_job        *job           = arg;
+    struct nj_engine            *engine        = job->engine;
+    const struct nj_config      *config        = &engine->weights->config;
+    const struct nj_text_config *text          = &config->text;
+    int32_t                      id            = engine->pass.rows[index].id;
+    uint32_t                     size          = text->ple_size;
+    float                       *table         = engine->scratch.thread_row + thread * engine->scratch.thread_row_stride;
+    float                        context_scale = 1.0f / sqrtf((float)text->hidden_size), table_scale = sqrtf((float)size);
     if (id == config->image_id || id == config->audio_id || id == config->video_id)
         id = 0;
-    nj_matrix_row(&weights->ple_embedding, (uint32_t)id, table);
-    float context_scale = 1.0f / sqrtf((float)text->hidden_size);
-    float table_scale   = sqrtf((float)size);
-    for (uint32_t layer = 0; layer < text->layers; layer++) {
+    nj_matrix_row(&engine->weights->ple_embedding, (uint32_t)id, table);
+    for (uint32_t layer = 0; layer < job->layers; layer++) {
         float *ple = engine->scratch.ple + (index * text->layers + layer) * size;
         for (uint32_t i = 0; i < size; i++)
             ple[i] *= context_scale;
-        nj_rms_norm(ple, weights->ple_norm, size, text->rms_norm_eps, ple);
+        engine->kernels.rms_norm(ple, engine->weights->ple_norm, size, text->rms_norm_eps, ple);
         for (uint32_t i = 0; i < size; i++)
             ple[i] = (ple[i] + table[(size_t)layer * size + i] * table_scale) * 0.70710678118654752f;
     }
+}
+
+/* Per-layer inputs of all rows; of the layers that they will reach. */
+static void make_ple(struct nj_engine *engine)
+{
+    const struct nj_text_config *config = &engine->weights->config.text;
+    struct nj_pass              *pass   = &engine->pass;
+    struct ple_job               job    = {engine, engine->first_shared};
+    struct nj_input              input;
+    for (uint32_t i = 0; i < pass->row_count; i++)
+        if (!pass->skip || pass->rows[i].logits)
+            job.layers = config->layers;
+    struct nj_product product = {.linear = &engine->ple_projection, .out = engine->scratch.ple, .rows = job.layers * config->ple_size};
+    nj_input_set(&input, engine->scratch.x, pass->row_count, config->hidden_size);
+    nj_linear(engine, &input, &product, 1);
+    each_row(engine, ple_row, &job);
 }
 
 /* Angles are position * inverse frequency in fp32, as in the reference. */
@@ -70,89 +93,158 @@ static void rope_row(void *arg, size_t index, unsigned thread)
 }
 
 struct layer_job {
-    struct nj_engine           *engine;
-    const struct nj_text_layer *weights;
-    uint32_t                    layer;
-    const float                *norm;
+    struct nj_engine             *engine;
+    const struct nj_text_config  *config;
+    const struct nj_text_layer   *weights;
+    const struct nj_text_linears *linears;
+    uint32_t                      layer;
+    const float                  *norm;
 };
 
 /* normed = RMS(x; norm) */
 static void norm_row(void *arg, size_t index, unsigned thread)
 {
     (void)thread;
-    const struct layer_job      *job    = arg;
-    const struct nj_text_config *config = &job->engine->weights->config.text;
-    size_t                       at     = index * config->hidden_size;
-    nj_rms_norm(job->engine->scratch.x + at, job->norm, config->hidden_size, config->rms_norm_eps, job->engine->scratch.normed + at);
+    const struct layer_job  *job     = arg;
+    const struct nj_scratch *scratch = &job->engine->scratch;
+    size_t                   hidden = job->config->hidden_size, at = index * hidden;
+    job->engine->kernels.rms_norm(scratch->x + at, job->norm, hidden, job->config->rms_norm_eps, scratch->normed + at);
 }
 
 /* x += RMS(out; norm) */
 static void add_normed_row(void *arg, size_t index, unsigned thread)
 {
     (void)thread;
-    const struct layer_job      *job    = arg;
-    const struct nj_text_config *config = &job->engine->weights->config.text;
-    size_t                       at     = index * config->hidden_size;
-    float                       *out    = job->engine->scratch.out + at;
-    float                       *x      = job->engine->scratch.x + at;
-    nj_rms_norm(out, job->norm, config->hidden_size, config->rms_norm_eps, out);
-    for (uint32_t i = 0; i < config->hidden_size; i++)
-        x[i] += out[i];
+    const struct layer_job *job    = arg;
+    size_t                  hidden = job->config->hidden_size;
+    float                  *out = job->engine->scratch.out + index * hidden, *x = job->engine->scratch.x + index * hidden;
+    job->engine->kernels.rms_norm(out, job->norm, hidden, job->config->rms_norm_eps, out);
+    job->engine->kernels.add_scale(x, out, hidden, 1.0f, x);
 }
 
-static void rotate_heads(const struct layer_job *job, size_t index, const float *norm, float *heads, uint32_t count, uint32_t size)
+/* The last block of a layer: x = (x + RMS(out; norm)) * scalar */
+static void end_layer_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    const struct layer_job *job    = arg;
+    size_t                  hidden = job->config->hidden_size;
+    float                  *out = job->engine->scratch.out + index * hidden, *x = job->engine->scratch.x + index * hidden;
+    job->engine->kernels.rms_norm(out, job->norm, hidden, job->config->rms_norm_eps, out);
+    job->engine->kernels.add_scale(x, out, hidden, job->weights->scalar, x);
+}
+
+/* Norm, then rotation. */
+static void turn_heads(const struct layer_job *job, size_t index, const float *norm, float *heads, uint32_t count, uint32_t size)
 {
     const struct nj_engine *engine = job->engine;
-    int                     full   = engine->weights->config.text.full_attention[job->layer];
+    int                     full   = job->config->full_attention[job->layer];
     size_t                  at     = ((size_t)full * engine->pass_rows + index) * (engine->max_head_dim / 2);
     for (uint32_t head = 0; head < count; head++) {
         float *values = heads + (size_t)head * size;
-        nj_rms_norm(values, norm, size, engine->weights->config.text.rms_norm_eps, values);
-        nj_rotate(values, size, engine->rotated_pairs[full], engine->scratch.cosine + at, engine->scratch.sine + at);
+        engine->kernels.rms_norm(values, norm, size, job->config->rms_norm_eps, values);
+        engine->kernels.rope(values, engine->scratch.cosine + at, engine->scratch.sine + at, size / 2, engine->rotated_pairs[full]);
     }
 }
 
-/* Norm, then rotation, of the queries; of the keys too, which go into the cache with the weightlessly normed values. */
-static void heads_row(void *arg, size_t index, unsigned thread)
+static uint32_t head_size(const struct layer_job *job)
+{
+    return job->config->full_attention[job->layer] ? job->config->global_head_dim : job->config->head_dim;
+}
+
+static void query_row(void *arg, size_t index, unsigned thread)
 {
     (void)thread;
-    const struct layer_job      *job     = arg;
-    struct nj_engine            *engine  = job->engine;
-    const struct nj_text_config *config  = &engine->weights->config.text;
-    const struct nj_row         *row     = &engine->pass.rows[index];
-    struct nj_cache             *kv      = &engine->pass.segments[row->segment].sequence->kv[config->kv_source[job->layer]];
-    uint32_t                     size    = kv->head_dim;
-    float                       *queries = engine->scratch.q + index * config->heads * size;
-    rotate_heads(job, index, job->weights->q_norm, queries, config->heads, size);
-    if (job->layer >= engine->first_shared)
-        return;
-    float *keys   = engine->scratch.k + index * config->kv_heads * size;
-    float *values = engine->scratch.v + index * config->kv_heads * size;
-    rotate_heads(job, index, job->weights->k_norm, keys, config->kv_heads, size);
-    for (uint32_t head = 0; head < config->kv_heads; head++) {
-        size_t to = ((size_t)head * kv->slots + row->slot % kv->slots) * size;
-        memcpy(kv->keys + to, keys + (size_t)head * size, size * sizeof(float));
-        nj_rms_norm(values + (size_t)head * size, NULL, size, config->rms_norm_eps, kv->values + to);
+    const struct layer_job *job  = arg;
+    uint32_t                size = head_size(job);
+    turn_heads(job, index, job->weights->q_norm, job->engine->scratch.q + index * job->config->heads * size, job->config->heads, size);
+}
+
+/* Keys as queries; values have a norm without weights and no rotation. Both go into the cache. */
+static void key_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    const struct layer_job *job    = arg;
+    struct nj_engine       *engine = job->engine;
+    uint32_t                size   = head_size(job);
+    float                  *keys   = engine->scratch.k + index * job->config->kv_heads * size;
+    float                  *values = engine->scratch.v + index * job->config->kv_heads * size;
+    turn_heads(job, index, job->weights->k_norm, keys, job->config->kv_heads, size);
+    for (uint32_t head = 0; head < job->config->kv_heads; head++) {
+        float *value = values + (size_t)head * size;
+        engine->kernels.rms_norm(value, NULL, size, job->config->rms_norm_eps, value);
+        nj_cache_write(engine, job->layer, &engine->pass.rows[index], head, keys + (size_t)head * size, value);
     }
+}
+
+/* Keeps what later layers read of the rows whose logits are wanted, and forgets the others. */
+static void drop_rows(struct nj_engine *engine)
+{
+    const struct nj_text_config *config  = &engine->weights->config.text;
+    struct nj_scratch           *scratch = &engine->scratch;
+    struct nj_pass              *pass    = &engine->pass;
+    size_t                       hidden = config->hidden_size, ple = (size_t)config->layers * config->ple_size;
+    size_t                       angles = engine->max_head_dim / 2, full = (size_t)engine->pass_rows * angles;
+    uint32_t                     kept = 0;
+    for (uint32_t i = 0; i < pass->row_count; i++) {
+        if (!pass->rows[i].logits)
+            continue;
+        if (kept != i) {
+            pass->rows[kept] = pass->rows[i];
+            memcpy(scratch->x + kept * hidden, scratch->x + i * hidden, hidden * sizeof(float));
+            memcpy(scratch->normed + kept * hidden, scratch->normed + i * hidden, hidden * sizeof(float));
+            memcpy(scratch->ple + kept * ple, scratch->ple + i * ple, ple * sizeof(float));
+            for (size_t part = 0; part <= full; part += full) {
+                memcpy(scratch->cosine + part + kept * angles, scratch->cosine + part + i * angles, angles * sizeof(float));
+                memcpy(scratch->sine + part + kept * angles, scratch->sine + part + i * angles, angles * sizeof(float));
+            }
+        }
+        kept++;
+    }
+    pass->row_count = kept;
+}
+
+/* Queries, keys and values. In the last layer that writes keys and values, rows that nothing depends on end here. */
+static void project(struct layer_job *job)
+{
+    struct nj_engine  *engine  = job->engine;
+    struct nj_scratch *scratch = &engine->scratch;
+    bool               own = job->layer < engine->first_shared, last = engine->pass.skip && job->layer + 1 == engine->first_shared;
+    struct nj_input    input;
+    struct nj_product  products[] = {{.linear = &job->linears->k, .out = scratch->k},
+                                     {.linear = &job->linears->v, .out = scratch->v},
+                                     {.linear = &job->linears->q, .out = scratch->q}};
+    job->norm                     = job->weights->input_norm;
+    each_row(engine, norm_row, job);
+    nj_input_set(&input, scratch->normed, engine->pass.row_count, job->config->hidden_size);
+    nj_linear(engine, &input, own ? products : products + 2, !own ? 1 : last ? 2 : 3);
+    if (own)
+        each_row(engine, key_row, job);
+    if (last) {
+        drop_rows(engine);
+        nj_input_set(&input, scratch->normed, engine->pass.row_count, job->config->hidden_size);
+        nj_linear(engine, &input, products + 2, 1);
+    }
+    each_row(engine, query_row, job);
+}
+
+static void multiply(struct nj_engine *engine, const struct nj_linear *linear, const float *x, float *out)
+{
+    struct nj_input   input;
+    struct nj_product product = {.linear = linear, .out = out};
+    nj_input_set(&input, x, engine->pass.row_count, linear->cols);
+    nj_linear(engine, &input, &product, 1);
 }
 
 static void attention_block(struct layer_job *job)
 {
-    struct nj_engine           *engine  = job->engine;
-    const struct nj_text_layer *weights = job->weights;
-    struct nj_scratch          *scratch = &engine->scratch;
-    uint32_t                    n       = engine->pass.row_count;
-    job->norm                           = weights->input_norm;
-    each_row(engine, norm_row, job);
-    nj_linear(engine, &weights->q, scratch->normed, n, scratch->q);
-    if (job->layer < engine->first_shared) {
-        nj_linear(engine, &weights->k, scratch->normed, n, scratch->k);
-        nj_linear(engine, &weights->v, scratch->normed, n, scratch->v);
-    }
-    each_row(engine, heads_row, job);
+    struct nj_engine  *engine  = job->engine;
+    struct nj_scratch *scratch = &engine->scratch;
+    project(job);
+    if (engine->pass.row_count == 0)
+        return;
     nj_attend(engine, job->layer, scratch->q, scratch->attended);
-    nj_linear(engine, &weights->o, scratch->attended, n, scratch->out);
-    job->norm = weights->post_attention_norm;
+    multiply(engine, &job->linears->o, scratch->attended, scratch->out);
+    job->norm = job->weights->post_attention_norm;
     each_row(engine, add_normed_row, job);
 }
 
@@ -161,72 +253,60 @@ static void gate_row(void *arg, size_t index, unsigned thread)
 {
     (void)thread;
     const struct layer_job *job   = arg;
-    uint32_t                width = job->weights->gate.rows;
+    size_t                  width = job->linears->gate.rows;
     float                  *gate  = job->engine->scratch.gate + index * width;
-    const float            *up    = job->engine->scratch.up + index * width;
-    for (uint32_t i = 0; i < width; i++)
-        gate[i] = nj_gelu(gate[i]) * up[i];
+    job->engine->kernels.gelu_mul(gate, job->engine->scratch.up + index * width, width, gate);
 }
 
 static void mlp_block(struct layer_job *job)
 {
-    struct nj_engine           *engine  = job->engine;
-    const struct nj_text_layer *weights = job->weights;
-    struct nj_scratch          *scratch = &engine->scratch;
-    uint32_t                    n       = engine->pass.row_count;
-    job->norm                           = weights->pre_mlp_norm;
+    struct nj_engine  *engine  = job->engine;
+    struct nj_scratch *scratch = &engine->scratch;
+    struct nj_input    input;
+    job->norm = job->weights->pre_mlp_norm;
     each_row(engine, norm_row, job);
-    nj_linear(engine, &weights->gate, scratch->normed, n, scratch->gate);
-    nj_linear(engine, &weights->up, scratch->normed, n, scratch->up);
-    each_row(engine, gate_row, job);
-    nj_linear(engine, &weights->down, scratch->gate, n, scratch->out);
-    job->norm = weights->post_mlp_norm;
+    nj_input_set(&input, scratch->normed, engine->pass.row_count, job->config->hidden_size);
+    if (job->linears->fused_gate) {
+        nj_linear_gate(engine, &input, &job->linears->gate, &job->linears->up, scratch->gate);
+    } else {
+        struct nj_product products[] = {{.linear = &job->linears->gate, .out = scratch->gate},
+                                        {.linear = &job->linears->up, .out = scratch->up}};
+        nj_linear(engine, &input, products, 2);
+        each_row(engine, gate_row, job);
+    }
+    multiply(engine, &job->linears->down, scratch->gate, scratch->out);
+    job->norm = job->weights->post_mlp_norm;
     each_row(engine, add_normed_row, job);
 }
 
 static void ple_gate_row(void *arg, size_t index, unsigned thread)
 {
     (void)thread;
-    const struct layer_job      *job    = arg;
-    const struct nj_text_config *config = &job->engine->weights->config.text;
-    float                       *gate   = job->engine->scratch.gate + index * config->ple_size;
-    const float                 *ple    = job->engine->scratch.ple + (index * config->layers + job->layer) * config->ple_size;
-    for (uint32_t i = 0; i < config->ple_size; i++)
-        gate[i] = nj_gelu(gate[i]) * ple[i];
-}
-
-static void scale_row(void *arg, size_t index, unsigned thread)
-{
-    (void)thread;
-    const struct layer_job *job    = arg;
-    uint32_t                hidden = job->engine->weights->config.text.hidden_size;
-    float                  *x      = job->engine->scratch.x + index * hidden;
-    for (uint32_t i = 0; i < hidden; i++)
-        x[i] *= job->weights->scalar;
+    const struct layer_job *job  = arg;
+    size_t                  size = job->config->ple_size;
+    float                  *gate = job->engine->scratch.gate + index * size;
+    job->engine->kernels.gelu_mul(gate, job->engine->scratch.ple + (index * job->config->layers + job->layer) * size, size, gate);
 }
 
 /* The per-layer input: its gate reads the residual stream without a norm. */
 static void ple_block(struct layer_job *job)
 {
-    struct nj_engine           *engine  = job->engine;
-    const struct nj_text_layer *weights = job->weights;
-    struct nj_scratch          *scratch = &engine->scratch;
-    uint32_t                    n       = engine->pass.row_count;
-    nj_linear(engine, &weights->ple_gate, scratch->x, n, scratch->gate);
+    struct nj_engine  *engine  = job->engine;
+    struct nj_scratch *scratch = &engine->scratch;
+    multiply(engine, &job->linears->ple_gate, scratch->x, scratch->gate);
     each_row(engine, ple_gate_row, job);
-    nj_linear(engine, &weights->ple_projection, scratch->gate, n, scratch->out);
-    job->norm = weights->post_ple_norm;
-    each_row(engine, add_normed_row, job);
-    each_row(engine, scale_row, job);
+    multiply(engine, &job->linears->ple_projection, scratch->gate, scratch->out);
+    job->norm = job->weights->post_ple_norm;
+    each_row(engine, end_layer_row, job);
 }
 
 static void trace_hidden(const struct nj_engine *engine, uint32_t place, const float *x)
 {
     const struct nj_pass *pass   = &engine->pass;
-    uint32_t              hidden = engine->weights->config.text.hidden_size;
+    size_t                hidden = engine->weights->config.text.hidden_size;
     if (pass->hidden)
         memcpy(pass->hidden + ((size_t)place * pass->trace_rows + pass->rows[0].slot) * hidden, x,
-               (size_t)pass->row_count * hidden * sizeof(float));
+               pass->row_count * hidden * sizeof(float));
 }
 
 static void trace_ple(const struct nj_engine *engine)
@@ -237,30 +317,48 @@ static void trace_ple(const struct nj_engine *engine)
         memcpy(pass->ple + pass->rows[0].slot * width, engine->scratch.ple, pass->row_count * width * sizeof(float));
 }
 
-/* Logits of the rows that want them: neighbours of one segment together, since they want the same ids. */
+/* Rows [first, first + count) of `normed`, which want the same ids, times the head. Their places may lie anywhere: what is not in one piece is gathered
+ * in scratch memory first, so that the weights are read once. */
+static void multiply_head(struct nj_engine *engine, uint32_t first, uint32_t count)
+{
+    const struct nj_text_config *config  = &engine->weights->config.text;
+    const struct nj_row         *rows    = &engine->pass.rows[first];
+    const struct nj_segment     *segment = &engine->pass.segments[rows->segment];
+    size_t                       width   = segment->rows ? segment->row_count : config->vocab_size;
+    bool                         gather  = rows[count - 1].segment != rows->segment;
+    struct nj_product            product = {.linear = &engine->head, .stride = width, .rows = (uint32_t)width, .index = segment->rows};
+    struct nj_input              input;
+    product.out = gather ? engine->scratch.logits : rows->logits;
+    nj_input_set(&input, engine->scratch.normed + (size_t)first * config->hidden_size, count, config->hidden_size);
+    nj_linear(engine, &input, &product, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        if (gather)
+            memcpy(rows[i].logits, product.out + i * width, width * sizeof(float));
+        if (config->softcap > 0)
+            engine->kernels.softcap(rows[i].logits, width, config->softcap, rows[i].logits);
+    }
+}
+
+/* How many rows from `first` on can go through the head together: those of one segment, or some that want the whole vocabulary. */
+static uint32_t head_run(const struct nj_engine *engine, uint32_t first)
+{
+    const struct nj_pass *pass = &engine->pass;
+    uint32_t              same = first, whole = first;
+    while (same < pass->row_count && pass->rows[same].logits && pass->rows[same].segment == pass->rows[first].segment)
+        same++;
+    while (whole < pass->row_count && whole - first < engine->kernels.direct_tokens && pass->rows[whole].logits &&
+           !pass->segments[pass->rows[whole].segment].rows)
+        whole++;
+    return (same > whole ? same : whole) - first;
+}
+
 static void head_block(struct nj_engine *engine)
 {
-    const struct nj_text_config *config = &engine->weights->config.text;
-    struct nj_pass              *pass   = &engine->pass;
-    const float                 *normed = engine->scratch.normed;
-    for (uint32_t row = 0; row < pass->row_count;) {
-        uint32_t segment = pass->rows[row].segment, count = 0, first = row;
-        while (first < pass->row_count && pass->rows[first].segment == segment && !pass->rows[first].logits)
-            first++;
-        while (first + count < pass->row_count && pass->rows[first + count].segment == segment && pass->rows[first + count].logits) {
-            engine->scratch.logits[count] = pass->rows[first + count].logits;
-            count++;
-        }
-        row = first + count;
-        if (count == 0)
-            continue;
-        const struct nj_segment *owner = &pass->segments[segment];
-        uint32_t                 width = owner->rows ? owner->row_count : config->vocab_size;
-        nj_linear_rows(engine, &engine->weights->head, owner->rows, owner->row_count, normed + (size_t)first * config->hidden_size, count,
-                       engine->scratch.logits);
-        for (uint32_t i = 0; i < count && config->softcap > 0; i++)
-            for (uint32_t j = 0; j < width; j++)
-                engine->scratch.logits[i][j] = config->softcap * tanhf(engine->scratch.logits[i][j] / config->softcap);
+    for (uint32_t first = 0; first < engine->pass.row_count;) {
+        uint32_t count = head_run(engine, first);
+        if (count > 0)
+            multiply_head(engine, first, count);
+        first += count ? count : 1;
     }
 }
 
@@ -268,26 +366,29 @@ nj_status nj_text_pass(struct nj_engine *engine, struct nj_error *error)
 {
     const struct nj_weights *weights = engine->weights;
     struct nj_scratch       *scratch = &engine->scratch;
-    struct layer_job         job     = {.engine = engine};
+    struct layer_job         job     = {.engine = engine, .config = &weights->config.text};
     each_row(engine, embed_row, engine);
     trace_hidden(engine, 0, scratch->x);
-    nj_linear(engine, &weights->ple_projection, scratch->x, engine->pass.row_count, scratch->ple);
-    each_row(engine, ple_row, engine);
+    make_ple(engine);
     each_row(engine, rope_row, engine);
     trace_ple(engine);
-    for (uint32_t layer = 0; layer < weights->config.text.layers; layer++) {
+    for (uint32_t layer = 0; layer < weights->config.text.layers && engine->pass.row_count > 0; layer++) {
         if (nj_engine_stopped(engine))
             return nj_fail_as(NJ_STOPPED, error, "stopped before layer %u of %u", layer, weights->config.text.layers);
         job.layer   = layer;
         job.weights = &weights->layers[layer];
+        job.linears = &engine->text[layer];
         attention_block(&job);
+        if (engine->pass.row_count == 0)
+            break;
         mlp_block(&job);
         ple_block(&job);
         trace_hidden(engine, layer + 1, scratch->x);
     }
     job.norm = weights->final_norm;
     each_row(engine, norm_row, &job);
-    trace_hidden(engine, weights->config.text.layers + 1, scratch->normed);
+    if (engine->pass.row_count > 0)
+        trace_hidden(engine, weights->config.text.layers + 1, scratch->normed);
     head_block(engine);
     return NJ_OK;
 }

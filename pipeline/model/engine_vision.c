@@ -4,23 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define QUERY_CHUNK 96u /* patches that one thread takes of one head */
+
 /* The memory of one picture; it goes back when the picture is done. */
 struct tower {
-    struct nj_engine             *engine;
-    const struct nj_vision_layer *layer;
-    const uint8_t                *rgb;
-    uint32_t                      width;            /* of the picture, in pixels */
-    uint32_t                      across, count;    /* patches in a row, in all */
-    uint32_t                      cells;            /* soft tokens */
-    float                        *x, *normed, *out; /* [count][hidden] */
-    float                        *q, *k, *v;        /* [count][hidden] */
-    float                        *gate, *up;        /* [count][intermediate] */
-    float                        *clamped;          /* [count][widest input] */
-    float                        *cosine, *sine;    /* [longest side in patches][head_dim / 4] */
-    float                        *scores;           /* [threads][count] */
-    const float                  *norm;
-    const struct nj_clipped      *clip;
-    float                        *clip_out; /* what the clip's output bounds apply to */
+    struct nj_engine               *engine;
+    const struct nj_vision_layer   *layer;
+    const struct nj_vision_linears *linears;
+    const uint8_t                  *rgb;
+    uint32_t                        width;            /* of the picture, in pixels */
+    uint32_t                        across, count;    /* patches in a row, in all */
+    uint32_t                        cells;            /* soft tokens */
+    float                          *x, *normed, *out; /* [count][hidden] */
+    float                          *q, *k, *v;        /* [count][hidden] */
+    float                          *gate, *up;        /* [count][intermediate] */
+    float                          *clamped;          /* [count][widest input] */
+    float                          *cosine, *sine;    /* [longest side in patches][head_dim / 4] */
+    float                          *scores;           /* exact: [threads][count] */
+    float                          *keys, *values;    /* fast: [heads], as kernels.h says */
+    uint32_t                        slots;            /* fast: of each head; count, rounded up */
+    const float                    *norm;
+    const struct nj_clipped        *clip;
+    float                          *clip_out; /* what the clip's output bounds apply to */
 };
 
 static const struct nj_vision_config *config_of(const struct tower *tower)
@@ -71,7 +76,7 @@ static void norm_row(void *arg, size_t index, unsigned thread)
     struct tower                  *tower  = arg;
     const struct nj_vision_config *config = config_of(tower);
     size_t                         at     = index * config->hidden_size;
-    nj_rms_norm(tower->x + at, tower->norm, config->hidden_size, config->rms_norm_eps, tower->normed + at);
+    tower->engine->kernels.rms_norm(tower->x + at, tower->norm, config->hidden_size, config->rms_norm_eps, tower->normed + at);
 }
 
 static void add_normed_row(void *arg, size_t index, unsigned thread)
@@ -80,15 +85,8 @@ static void add_normed_row(void *arg, size_t index, unsigned thread)
     struct tower                  *tower  = arg;
     const struct nj_vision_config *config = config_of(tower);
     size_t                         at     = index * config->hidden_size;
-    nj_rms_norm(tower->out + at, tower->norm, config->hidden_size, config->rms_norm_eps, tower->out + at);
-    for (uint32_t i = 0; i < config->hidden_size; i++)
-        tower->x[at + i] += tower->out[at + i];
-}
-
-static void clamp_values(const float *in, float *out, uint32_t count, float low, float high)
-{
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = in[i] < low ? low : in[i] > high ? high : in[i];
+    tower->engine->kernels.rms_norm(tower->out + at, tower->norm, config->hidden_size, config->rms_norm_eps, tower->out + at);
+    tower->engine->kernels.add_scale(tower->x + at, tower->out + at, config->hidden_size, 1.0f, tower->x + at);
 }
 
 static void clamp_output_row(void *arg, size_t index, unsigned thread)
@@ -97,7 +95,7 @@ static void clamp_output_row(void *arg, size_t index, unsigned thread)
     struct tower            *tower = arg;
     const struct nj_clipped *clip  = tower->clip;
     float                   *y     = tower->clip_out + index * clip->weight.rows;
-    clamp_values(y, y, clip->weight.rows, clip->output_min, clip->output_max);
+    tower->engine->kernels.clamp(y, clip->weight.rows, clip->output_min, clip->output_max, y);
 }
 
 struct clamp_input {
@@ -111,17 +109,25 @@ static void clamp_input_row(void *arg, size_t index, unsigned thread)
     struct clamp_input      *job  = arg;
     const struct nj_clipped *clip = job->tower->clip;
     size_t                   at   = index * clip->weight.cols;
-    clamp_values(job->in + at, job->tower->clamped + at, clip->weight.cols, clip->input_min, clip->input_max);
+    job->tower->engine->kernels.clamp(job->in + at, clip->weight.cols, clip->input_min, clip->input_max, job->tower->clamped + at);
+}
+
+static void multiply(struct tower *tower, const struct nj_linear *linear, const float *x, uint32_t n, float *y)
+{
+    struct nj_input   input;
+    struct nj_product product = {.linear = linear, .out = y};
+    nj_input_set(&input, x, n, linear->cols);
+    nj_linear(tower->engine, &input, &product, 1);
 }
 
 /* y = clamp(W clamp(x)); an adapter acts between the clamps. */
-static void clipped_linear(struct tower *tower, const struct nj_clipped *clip, const float *x, float *y)
+static void clipped_linear(struct tower *tower, const struct nj_clipped *clip, const struct nj_linear *linear, const float *x, float *y)
 {
     struct clamp_input job = {tower, x};
     tower->clip            = clip;
     tower->clip_out        = y;
     nj_pool_run(tower->engine->pool, tower->count, clamp_input_row, &job);
-    nj_linear(tower->engine, &clip->weight, tower->clamped, tower->count, y);
+    multiply(tower, linear, tower->clamped, tower->count, y);
     each_patch(tower, clamp_output_row);
 }
 
@@ -130,8 +136,8 @@ static void rotate_patch(const struct tower *tower, size_t index, float *head)
 {
     uint32_t half = config_of(tower)->head_dim / 2, pairs = half / 2;
     size_t   column = index % tower->across * pairs, row = index / tower->across * pairs;
-    nj_rotate(head, half, pairs, tower->cosine + column, tower->sine + column);
-    nj_rotate(head + half, half, pairs, tower->cosine + row, tower->sine + row);
+    tower->engine->kernels.rope(head, tower->cosine + column, tower->sine + column, pairs, pairs);
+    tower->engine->kernels.rope(head + half, tower->cosine + row, tower->sine + row, pairs, pairs);
 }
 
 static void heads_row(void *arg, size_t index, unsigned thread)
@@ -139,11 +145,12 @@ static void heads_row(void *arg, size_t index, unsigned thread)
     (void)thread;
     struct tower                  *tower  = arg;
     const struct nj_vision_config *config = config_of(tower);
+    nj_rms_norm_fn                *norm   = tower->engine->kernels.rms_norm;
     for (uint32_t head = 0; head < config->heads; head++) {
         size_t at = index * config->hidden_size + (size_t)head * config->head_dim;
-        nj_rms_norm(tower->q + at, tower->layer->q_norm, config->head_dim, config->rms_norm_eps, tower->q + at);
-        nj_rms_norm(tower->k + at, tower->layer->k_norm, config->head_dim, config->rms_norm_eps, tower->k + at);
-        nj_rms_norm(tower->v + at, NULL, config->head_dim, config->rms_norm_eps, tower->v + at);
+        norm(tower->q + at, tower->layer->q_norm, config->head_dim, config->rms_norm_eps, tower->q + at);
+        norm(tower->k + at, tower->layer->k_norm, config->head_dim, config->rms_norm_eps, tower->k + at);
+        norm(tower->v + at, NULL, config->head_dim, config->rms_norm_eps, tower->v + at);
         rotate_patch(tower, index, tower->q + at);
         rotate_patch(tower, index, tower->k + at);
     }
@@ -168,35 +175,83 @@ static void attend_row(void *arg, size_t index, unsigned thread)
     }
 }
 
+/* The fast form: keys and values of each head as the kernel reads them, then blocks of queries. */
+static struct nj_kv kernel_view(const struct tower *tower, uint32_t head)
+{
+    uint32_t head_dim = config_of(tower)->head_dim;
+    size_t   bytes    = nj_kv_bytes(tower->slots, head_dim, NJ_NUMBER_F32);
+    return (struct nj_kv){(uint8_t *)tower->keys + head * bytes, (uint8_t *)tower->values + head * bytes, NJ_NUMBER_F32, tower->slots,
+                          head_dim};
+}
+
+static void cache_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct tower                  *tower  = arg;
+    const struct nj_vision_config *config = config_of(tower);
+    for (uint32_t head = 0; head < config->heads; head++) {
+        struct nj_kv kv = kernel_view(tower, head);
+        size_t       at = index * config->hidden_size + (size_t)head * config->head_dim;
+        tower->engine->kernels.kv_write(&kv, (uint32_t)index, tower->k + at, tower->v + at);
+    }
+}
+
+static void attend_chunk(void *arg, size_t index, unsigned thread)
+{
+    struct tower                  *tower   = arg;
+    const struct nj_vision_config *config  = config_of(tower);
+    struct nj_scratch             *scratch = &tower->engine->scratch;
+    uint32_t                       chunks = (tower->count + QUERY_CHUNK - 1) / QUERY_CHUNK, head = (uint32_t)(index / chunks);
+    uint32_t                       first = (uint32_t)(index % chunks) * QUERY_CHUNK;
+    struct nj_kv                   kv    = kernel_view(tower, head);
+    struct nj_attention            job   = {.tokens = tower->count, .group_heads = 1, .kv = &kv, .end = tower->count, .everything = true};
+    job.q                                = tower->q + (size_t)head * config->head_dim;
+    job.out                              = tower->normed + (size_t)head * config->head_dim;
+    job.q_stride = job.out_stride = config->hidden_size;
+    tower->engine->kernels.attention(&job, first, tower->count - first < QUERY_CHUNK ? tower->count - first : QUERY_CHUNK,
+                                     scratch->thread_kernel + thread * scratch->thread_kernel_stride);
+}
+
+static void attend(struct tower *tower)
+{
+    uint32_t chunks = (tower->count + QUERY_CHUNK - 1) / QUERY_CHUNK;
+    if (nj_is_exact(tower->engine)) {
+        each_patch(tower, attend_row);
+        return;
+    }
+    each_patch(tower, cache_row);
+    nj_pool_run(tower->engine->pool, (size_t)config_of(tower)->heads * chunks, attend_chunk, tower);
+}
+
 static void gate_row(void *arg, size_t index, unsigned thread)
 {
     (void)thread;
     struct tower *tower = arg;
     uint32_t      width = config_of(tower)->intermediate_size;
-    float        *gate = tower->gate + index * width, *up = tower->up + index * width;
-    for (uint32_t i = 0; i < width; i++)
-        gate[i] = nj_gelu(gate[i]) * up[i];
+    float        *gate  = tower->gate + index * width;
+    tower->engine->kernels.gelu_mul(gate, tower->up + index * width, width, gate);
 }
 
 static void encoder_layer(struct tower *tower)
 {
-    const struct nj_vision_layer *layer = tower->layer;
-    tower->norm                         = layer->input_norm;
+    const struct nj_vision_layer   *layer   = tower->layer;
+    const struct nj_vision_linears *linears = tower->linears;
+    tower->norm                             = layer->input_norm;
     each_patch(tower, norm_row);
-    clipped_linear(tower, &layer->q, tower->normed, tower->q);
-    clipped_linear(tower, &layer->k, tower->normed, tower->k);
-    clipped_linear(tower, &layer->v, tower->normed, tower->v);
+    clipped_linear(tower, &layer->q, &linears->q, tower->normed, tower->q);
+    clipped_linear(tower, &layer->k, &linears->k, tower->normed, tower->k);
+    clipped_linear(tower, &layer->v, &linears->v, tower->normed, tower->v);
     each_patch(tower, heads_row);
-    each_patch(tower, attend_row);
-    clipped_linear(tower, &layer->o, tower->normed, tower->out);
+    attend(tower);
+    clipped_linear(tower, &layer->o, &linears->o, tower->normed, tower->out);
     tower->norm = layer->post_attention_norm;
     each_patch(tower, add_normed_row);
     tower->norm = layer->pre_mlp_norm;
     each_patch(tower, norm_row);
-    clipped_linear(tower, &layer->gate, tower->normed, tower->gate);
-    clipped_linear(tower, &layer->up, tower->normed, tower->up);
+    clipped_linear(tower, &layer->gate, &linears->gate, tower->normed, tower->gate);
+    clipped_linear(tower, &layer->up, &linears->up, tower->normed, tower->up);
     each_patch(tower, gate_row);
-    clipped_linear(tower, &layer->down, tower->gate, tower->out);
+    clipped_linear(tower, &layer->down, &linears->down, tower->gate, tower->out);
     tower->norm = layer->post_mlp_norm;
     each_patch(tower, add_normed_row);
 }
@@ -222,7 +277,7 @@ static void pool_cell(void *arg, size_t index, unsigned thread)
         if (config->standardize)
             out[i] = (out[i] - weights->std_bias[i]) * weights->std_scale[i];
     }
-    nj_rms_norm(out, NULL, hidden, config->rms_norm_eps, out);
+    tower->engine->kernels.rms_norm(out, NULL, hidden, config->rms_norm_eps, out);
 }
 
 static void make_angles(struct tower *tower, uint32_t longest)
@@ -246,26 +301,20 @@ static nj_status make_room(struct tower *tower, uint32_t longest, float **memory
     size_t                         pixels = nj_size_mul(tower->count, (size_t)config->patch_size * config->patch_size * 3);
     size_t                         angles = nj_size_mul(longest, config->head_dim / 4);
     size_t                         widest = hidden > mlp ? hidden : mlp;
-    struct {
-        float **place;
-        size_t  floats;
-    } lists[]    = {{&tower->x, hidden},      {&tower->normed, hidden}, {&tower->out, hidden},
-                    {&tower->q, hidden},      {&tower->k, hidden},      {&tower->v, hidden},
-                    {&tower->gate, mlp},      {&tower->up, mlp},        {&tower->clamped, widest > pixels ? widest : pixels},
-                    {&tower->cosine, angles}, {&tower->sine, angles},   {&tower->scores, nj_size_mul(tower->engine->threads, tower->count)}};
-    size_t total = 0;
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        if (lists[i].floats > SIZE_MAX / sizeof(float) - total)
-            return nj_fail(error, "the vision tower's sizes are beyond this machine");
-        total += lists[i].floats;
-    }
-    *memory = malloc(total * sizeof(float));
+    bool                           exact  = nj_is_exact(tower->engine);
+    size_t         cache   = exact ? 0 : nj_size_mul(config->heads, nj_kv_bytes(tower->slots, config->head_dim, NJ_NUMBER_F32) / 4);
+    size_t         scores  = exact ? nj_size_mul(tower->engine->threads, tower->count) : 0;
+    struct nj_list lists[] = {{&tower->x, hidden},      {&tower->normed, hidden}, {&tower->out, hidden},
+                              {&tower->q, hidden},      {&tower->k, hidden},      {&tower->v, hidden},
+                              {&tower->gate, mlp},      {&tower->up, mlp},        {&tower->clamped, widest > pixels ? widest : pixels},
+                              {&tower->cosine, angles}, {&tower->sine, angles},   {&tower->scores, scores},
+                              {&tower->keys, cache},    {&tower->values, cache}};
+    *memory                = nj_carve(lists, sizeof lists / sizeof *lists);
     if (!*memory)
-        return nj_fail(error, "no memory: a picture of %u patches needs %zu MiB", tower->count, total * sizeof(float) >> 20);
-    total = 0;
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        *lists[i].place = *memory + total;
-        total += lists[i].floats;
+        return nj_fail(error, "no memory for a picture of %u patches", tower->count);
+    if (!exact) { /* the last block of slots is not full */
+        memset(tower->keys, 0, cache * sizeof(float));
+        memset(tower->values, 0, cache * sizeof(float));
     }
     return NJ_OK;
 }
@@ -296,6 +345,7 @@ nj_status nj_engine_vision(struct nj_engine *engine, const uint8_t *rgb, uint32_
     uint32_t down    = height / config->patch_size;
     tower.across     = width / config->patch_size;
     tower.count      = tower.across * down;
+    tower.slots      = (tower.count + 15) / 16 * 16;
     tower.cells      = tower.count / (config->pooling_kernel * config->pooling_kernel);
     uint32_t longest = tower.across > down ? tower.across : down;
     status           = make_room(&tower, longest, &memory, error);
@@ -303,17 +353,18 @@ nj_status nj_engine_vision(struct nj_engine *engine, const uint8_t *rgb, uint32_
         return status;
     make_angles(&tower, longest);
     each_patch(&tower, patch_row);
-    nj_linear(engine, &weights->patch_projection, tower.clamped, tower.count, tower.x);
+    multiply(&tower, &engine->patch_projection, tower.clamped, tower.count, tower.x);
     each_patch(&tower, position_row);
     for (uint32_t layer = 0; status == NJ_OK && layer < config->layers; layer++) {
-        tower.layer = &weights->vision[layer];
+        tower.layer   = &weights->vision[layer];
+        tower.linears = &engine->vision[layer];
         encoder_layer(&tower);
         if (nj_engine_stopped(engine))
             status = nj_fail_as(NJ_STOPPED, error, "stopped after layer %u of %u of the vision tower", layer + 1, config->layers);
     }
     if (status == NJ_OK) {
         nj_pool_run(engine->pool, tower.cells, pool_cell, &tower);
-        nj_linear(engine, &weights->feature_projection, tower.normed, tower.cells, features);
+        multiply(&tower, &engine->feature_projection, tower.normed, tower.cells, features);
     }
     free(memory);
     return status;

@@ -13,7 +13,7 @@ nj_plain_gemm_fn nj_w12a14_gemm_16x6_avx2;
 nj_i8_rows_fn    nj_w8a16_rows_4x1_avx2;
 nj_rows_fn       nj_f32_rows_4x3_avx2, nj_f16_rows_4x3_avx2, nj_bf16_rows_4x3_avx2;
 nj_kv_write_fn   nj_kv_write_avx2;
-nj_attention_fn  nj_attention_6x192_avx2;
+nj_attention_fn  nj_attention_6x16_avx2;
 nj_rms_norm_fn   nj_rms_norm_avx2;
 nj_rope_fn       nj_rope_avx2;
 nj_gelu_fn       nj_gelu_avx2;

@@ -2,10 +2,11 @@
  * = 3810, so eight of them fit in 16 bits: 32 columns are summed in int16, then widened. */
 #include "kernels/forms_avx2.h"
 #include "kernels/gemm.h"
-#include "kernels/math_avx2.h"
+#include "kernels/simd_avx2.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define STEPS  8 /* of four columns, between two widenings */
+#include "kernels/simd.h"
+
+#define STEPS 8 /* of four columns, between two widenings */
 
 /* Both products, then both sums (gemm_avx2.c says why). */
 #define PRODUCTS(sum0, sum1, w0, w1, act)                                                                                                  \
@@ -29,12 +30,12 @@ static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
         }
 }
 
-INLINE __m256i widen(__m256i sums, __m256i total)
+NJ_INLINE __m256i widen(__m256i sums, __m256i total)
 {
     return _mm256_add_epi32(total, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
 }
 
-INLINE void flush(const int n, __m256i total[][2], const float *w_scale, const float *a_scale, bool fresh, float *sums, size_t step)
+NJ_INLINE void flush(const int n, __m256i total[][2], const float *w_scale, const float *a_scale, bool fresh, float *sums, size_t step)
 {
     __m256 w0 = _mm256_loadu_ps(w_scale), w1 = _mm256_loadu_ps(w_scale + 8);
 #pragma GCC unroll 4
@@ -46,7 +47,7 @@ INLINE void flush(const int n, __m256i total[][2], const float *w_scale, const f
     }
 }
 
-INLINE void tile_16xn(const int n, const struct nj_tile *tile)
+NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile)
 {
     for (uint32_t g = 0; g < tile->groups; g++)
         for (uint32_t p = 0; p < tile->panels; p++) {
@@ -103,7 +104,7 @@ static void tile_16x4(const struct nj_tile *tile)
 #define AHEAD 4096
 
 /* Tokens [from, from + n) of a tile of `all`: 16 rows, nibbles opened on the way. */
-INLINE void direct_16xn(const int n, const struct nj_direct *job, uint32_t stream, uint32_t g, int from, const float *scales)
+NJ_INLINE void direct_16xn(const int n, const struct nj_direct *job, uint32_t stream, uint32_t g, int from, const float *scales)
 {
     const struct nj_act *a     = job->act;
     const size_t         all   = a->tokens;
@@ -144,7 +145,7 @@ INLINE void direct_16xn(const int n, const struct nj_direct *job, uint32_t strea
     flush(n, total, scales, a->scale + g * all + from, g == 0, job->sums + ((size_t)stream * all + (size_t)from) * 16, 16);
 }
 
-INLINE void direct_of(const int first, const int second, const struct nj_direct *job)
+NJ_INLINE void direct_of(const int first, const int second, const struct nj_direct *job)
 {
     for (uint32_t g = 0; g < job->act->padded / job->act->group; g++)
         for (uint32_t s = 0; s < job->streams; s++) {

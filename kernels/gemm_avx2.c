@@ -1,9 +1,9 @@
 /* int4 weights x 16-bit activations on AVX2: vpmaddwd of a pair of weights and a pair of activations, and vpaddd. */
 #include "kernels/forms_avx2.h"
 #include "kernels/gemm.h"
-#include "kernels/math_avx2.h"
+#include "kernels/simd_avx2.h"
 
-#define INLINE static inline __attribute__((always_inline))
+#include "kernels/simd.h"
 
 /* Both products, then both sums: in this order two multiplies and two additions go out each cycle; compilers choose others that lose a fifth. */
 #define PRODUCTS(sum0, sum1, w0, w1, act)                                                                                                  \
@@ -21,7 +21,7 @@
             : [v] "x"(w))
 
 /* The four vectors of pairs that lie in 32 bytes: columns (0,2) (4,6) (1,3) (5,7). */
-INLINE __m256i pairs_of(__m256i v, int which)
+NJ_INLINE __m256i pairs_of(__m256i v, int which)
 {
     const __m256i mask = _mm256_set1_epi16(15);
     switch (which) {
@@ -51,7 +51,7 @@ static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
 }
 
 /* ---- tiles ---- */
-INLINE void flush_16xn(const int n, __m256i sum[][2], const float *w_scale, const float *a_scale, bool fresh, float *sums, size_t step)
+NJ_INLINE void flush_16xn(const int n, __m256i sum[][2], const float *w_scale, const float *a_scale, bool fresh, float *sums, size_t step)
 {
     __m256 w0 = _mm256_loadu_ps(w_scale), w1 = _mm256_loadu_ps(w_scale + 8);
 #pragma GCC unroll 6
@@ -63,7 +63,7 @@ INLINE void flush_16xn(const int n, __m256i sum[][2], const float *w_scale, cons
     }
 }
 
-INLINE void tile_16xn(const int n, const struct nj_tile *tile)
+NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile)
 {
     const size_t group_bytes = (size_t)tile->group * 2;
     for (uint32_t g = 0; g < tile->groups; g++)
@@ -130,7 +130,7 @@ void nj_direct_scales_avx2(const struct nj_direct *job, uint32_t stream, uint32_
 }
 
 /* One to four tokens: 16 rows at a time. */
-INLINE void direct_16xn(const int n, const struct nj_direct *job)
+NJ_INLINE void direct_16xn(const int n, const struct nj_direct *job)
 {
     const struct nj_act *a      = job->act;
     const uint32_t       blocks = a->group / 8;
@@ -163,7 +163,7 @@ INLINE void direct_16xn(const int n, const struct nj_direct *job)
 }
 
 /* Five to eight tokens: 8 rows at a time, so that each nibble is opened once for all of them. */
-INLINE void direct_8xn(const int n, const struct nj_direct *job)
+NJ_INLINE void direct_8xn(const int n, const struct nj_direct *job)
 {
     const struct nj_act *a      = job->act;
     const uint32_t       blocks = a->group / 8;
@@ -236,15 +236,15 @@ static void direct_8(const struct nj_direct *job)
 }
 
 /* ---- results ---- */
-INLINE void store_rows(__m256 v0, __m256 v1, uint32_t rows, float *out)
+NJ_INLINE void store_rows(__m256 v0, __m256 v1, uint32_t rows, float *out)
 {
     if (rows == 16) {
         _mm256_storeu_ps(out, v0);
         _mm256_storeu_ps(out + 8, v1);
     } else {
-        _mm256_maskstore_ps(out, nj_mask_avx2(rows), v0);
+        _mm256_maskstore_ps(out, nj_v_first(rows), v0);
         if (rows > 8)
-            _mm256_maskstore_ps(out + 8, nj_mask_avx2(rows - 8), v1);
+            _mm256_maskstore_ps(out + 8, nj_v_first(rows - 8), v1);
     }
 }
 
@@ -255,8 +255,8 @@ void nj_store_avx2(const float *sums, uint32_t rows, float *out)
 
 void nj_store_gelu_up_avx2(const float *gate, const float *up, uint32_t rows, float *out)
 {
-    store_rows(_mm256_mul_ps(nj_gelu8(_mm256_loadu_ps(gate)), _mm256_loadu_ps(up)),
-               _mm256_mul_ps(nj_gelu8(_mm256_loadu_ps(gate + 8)), _mm256_loadu_ps(up + 8)), rows, out);
+    store_rows(_mm256_mul_ps(nj_v_gelu(_mm256_loadu_ps(gate)), _mm256_loadu_ps(up)),
+               _mm256_mul_ps(nj_v_gelu(_mm256_loadu_ps(gate + 8)), _mm256_loadu_ps(up + 8)), rows, out);
 }
 
 static const struct nj_gemm_form form = {open_chunk, tile_16x6, direct_8, nj_store_avx2, nj_store_gelu_up_avx2, 8};
@@ -274,7 +274,7 @@ void nj_w4a16_gelu_up_16x6_avx2(const struct nj_w4 *gate, const struct nj_w4 *up
 }
 
 /* ---- plain matrices, opened to 12 bits ---- */
-INLINE __m256 plain8(const struct nj_plain *w, size_t at)
+NJ_INLINE __m256 plain8(const struct nj_plain *w, size_t at)
 {
     if (w->format == NJ_NUMBER_F32)
         return _mm256_loadu_ps((const float *)w->data + at);
@@ -283,7 +283,7 @@ INLINE __m256 plain8(const struct nj_plain *w, size_t at)
 }
 
 /* Columns [col, col + 8) of a row, with zeros behind the last. */
-INLINE __m256 plain8_of(const struct nj_plain *w, uint32_t row, uint32_t col)
+NJ_INLINE __m256 plain8_of(const struct nj_plain *w, uint32_t row, uint32_t col)
 {
     size_t at = (size_t)row * w->cols + col;
     if (row < w->rows && col + 8 <= w->cols)
@@ -295,7 +295,7 @@ INLINE __m256 plain8_of(const struct nj_plain *w, uint32_t row, uint32_t col)
 }
 
 /* Eight rows x 16 columns of int16 in pair order: from eight vectors (a row each, 8 words) to eight (a word each, 8 rows). */
-INLINE void transpose8(__m256i v[8])
+NJ_INLINE void transpose8(__m256i v[8])
 {
     __m256i a[8], b[8];
 #pragma GCC unroll 4
@@ -331,7 +331,7 @@ static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_
                 __m256 most = _mm256_setzero_ps();
                 for (uint32_t c = 0; c < a->group; c += 8)
                     most = _mm256_max_ps(most, _mm256_andnot_ps(sign, plain8_of(w, row + r, first + c)));
-                float largest                 = nj_max_avx2(most);
+                float largest                 = nj_v_most(most);
                 bool  zero                    = !(largest >= 0x1p-96f);
                 inverse[r]                    = _mm256_set1_ps(zero ? 0 : 2047 / largest);
                 scales[g * 16 + half * 8 + r] = zero ? 0 : largest / 2047;

@@ -1,18 +1,18 @@
 #include "kernels/forms_avx2.h"
-#include "kernels/math_avx2.h"
+#include "kernels/simd_avx2.h"
+
+#include "kernels/simd.h"
 
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE void put_word(uint8_t *at, uint32_t word)
+NJ_INLINE void put_word(uint8_t *at, uint32_t word)
 {
     memcpy(at, &word, sizeof word);
 }
 
 /* One group of one token. words: its first word; the next step's is `pitch` bytes on.  x: [group] */
-INLINE void quantize_group(enum nj_act_order order, int32_t most, const float *x, uint32_t group, uint8_t *words, size_t pitch,
-                           float *scale, int32_t *start)
+NJ_INLINE void quantize_group(enum nj_act_order order, int32_t most, const float *x, uint32_t group, uint8_t *words, size_t pitch,
+                              float *scale, int32_t *start)
 {
     const float   limit = (float)most;
     const __m256  sign  = _mm256_set1_ps(-0.0f);
@@ -20,7 +20,7 @@ INLINE void quantize_group(enum nj_act_order order, int32_t most, const float *x
     __m256        sizes = _mm256_setzero_ps();
     for (uint32_t i = 0; i < group; i += 8)
         sizes = _mm256_max_ps(sizes, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
-    float   largest = nj_max_avx2(sizes);
+    float   largest = nj_v_most(sizes);
     bool    zero    = !(largest >= 0x1p-96f);
     __m256  inverse = _mm256_set1_ps(zero ? 0 : limit / largest);
     __m128i sum     = _mm_setzero_si128();
@@ -56,7 +56,7 @@ INLINE void quantize_group(enum nj_act_order order, int32_t most, const float *x
 }
 
 /* The part of x that a group covers; a copy with zeros behind where the columns end inside the group. */
-INLINE const float *group_of(const struct nj_act *act, const float *x, uint32_t first, float *copy)
+NJ_INLINE const float *group_of(const struct nj_act *act, const float *x, uint32_t first, float *copy)
 {
     if (first + act->group <= act->cols)
         return x + first;
@@ -66,8 +66,8 @@ INLINE const float *group_of(const struct nj_act *act, const float *x, uint32_t 
     return copy;
 }
 
-INLINE void quantize_tiles(enum nj_act_order order, int32_t most, const float *x, size_t stride, const struct nj_act *act,
-                           uint32_t first_tile, uint32_t tiles)
+NJ_INLINE void quantize_tiles(enum nj_act_order order, int32_t most, const float *x, size_t stride, const struct nj_act *act,
+                              uint32_t first_tile, uint32_t tiles)
 {
     const uint32_t bytes = order == NJ_ORDER_BYTES ? 1 : 2;
     float          copy[128];

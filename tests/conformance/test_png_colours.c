@@ -69,34 +69,31 @@ static const struct test {
     {"palette, two entries clear", PALETTE, 8, 4, {0, 1, 2, 3}, {0, 0}, 2, {10, 20, 30, 40, 50, 60, 10, 20, 30, 70, 80, 90}},
 };
 
-static void set_clear(png_structp png, png_infop info, const struct test *test)
+/* Written as raw bytes: libpng leaves out a chunk that is out of range, which is some of the cases. */
+static void write_clear(png_structp png, const struct test *test)
 {
-    uint8_t      alphas[4];
-    png_color_16 colour = {.gray = test->clear[0], .red = test->clear[0], .green = test->clear[1], .blue = test->clear[2]};
-    for (size_t i = 0; i < 4; i++)
-        alphas[i] = (uint8_t)test->clear[i];
-    if (test->clear_count > 0)
-        png_set_tRNS(png, info, test->colour == PALETTE ? alphas : NULL, test->colour == PALETTE ? test->clear_count : 0,
-                     test->colour == PALETTE ? NULL : &colour);
-}
-
-static void quiet(png_structp png, png_const_charp text)
-{
-    (void)png;
-    (void)text;
+    uint8_t bytes[8];
+    size_t  size = 0;
+    for (int i = 0; i < test->clear_count; i++) {
+        if (test->colour != PALETTE)
+            bytes[size++] = (uint8_t)(test->clear[i] >> 8);
+        bytes[size++] = (uint8_t)test->clear[i];
+    }
+    if (size > 0)
+        png_write_chunk(png, (png_const_bytep) "tRNS", bytes, size);
 }
 
 static void write_file(const struct test *test, struct file *file)
 {
-    png_structp png  = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, quiet);
+    png_structp png  = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop   info = png_create_info_struct(png);
     png_set_write_fn(png, file, append, flush);
     png_set_IHDR(png, info, test->width, 1, test->depth, test->colour, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
     if (test->colour == PALETTE)
         png_set_PLTE(png, info, palette, 4);
-    set_clear(png, info, test);
     png_write_info(png, info);
+    write_clear(png, test);
     png_write_row(png, test->row);
     png_write_end(png, info);
     png_destroy_write_struct(&png, &info);

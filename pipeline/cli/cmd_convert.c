@@ -17,6 +17,10 @@ const char nj_convert_details[] =
     "  --quantize w4a16|none     the language model's matrices to int4, by round to nearest (none)\n"
     "  --group 32|64|128|channel inputs that share a scale (128)\n"
     "  --head bf16|int8|int4     how the output head is stored (as the source has it)\n"
+    "  --lora DIR                merge a LoRA adapter; may be given several times, merged in this order\n"
+    "  --partial                 merge also adapters of which only a part fits\n"
+    "  --prune-mlp FRACTION      remove the least salient MLP channels of each layer\n"
+    "  --prune-keep FILE.json    keep exactly the channels that FILE lists for each layer\n"
     "  --random tiny|e4b         in place of SOURCE: random weights, never trained, for demonstrations and measurements\n"
     "  --seed N                  of the random weights (0)\n";
 
@@ -57,16 +61,19 @@ static int choose(const char *text, const char *const *names)
     return -1;
 }
 
-static int read_options(int argc, char **argv, struct nj_convert_options *options, const char **source, const char **target)
+static int read_options(int argc, char **argv, struct nj_convert_options *options, const char **adapters, const char **source,
+                        const char **target)
 {
-    static const struct option known[] = {{"output", required_argument, NULL, 'o'}, {"quantize", required_argument, NULL, 'q'},
-                                          {"group", required_argument, NULL, 'g'},  {"head", required_argument, NULL, 'h'},
-                                          {"mmproj", required_argument, NULL, 'm'}, {"random", required_argument, NULL, 'r'},
-                                          {"seed", required_argument, NULL, 's'},   {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"output", required_argument, NULL, 'o'},    {"quantize", required_argument, NULL, 'q'},   {"group", required_argument, NULL, 'g'},
+        {"head", required_argument, NULL, 'h'},      {"mmproj", required_argument, NULL, 'm'},     {"random", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 's'},      {"lora", required_argument, NULL, 'l'},       {"partial", no_argument, NULL, 'p'},
+        {"prune-mlp", required_argument, NULL, 'x'}, {"prune-keep", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0}};
     static const char *const methods[] = {"none", "w4a16", NULL}, *const groups[] = {"channel", "32", "64", "128", NULL},
                              *const heads[] = {"keep", "bf16", "int8", "int4", NULL};
     static const uint32_t           sizes[] = {0, 32, 64, 128};
     int                             chosen;
+    char                           *end;
     options->plan.group = 128;
     optind              = 1;
     for (int letter; (letter = getopt_long(argc, argv, "o:", known, NULL)) != -1;) {
@@ -80,6 +87,22 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
         case 'r':
             options->random = true;
             *source         = optarg;
+            break;
+        case 'l':
+            if (options->adapter_count == NJ_MAX_ADAPTERS)
+                return nj_usage("convert", "--lora: at most %d adapters at once", NJ_MAX_ADAPTERS);
+            adapters[options->adapter_count++] = optarg;
+            break;
+        case 'p':
+            options->partial = true;
+            break;
+        case 'x':
+            options->prune = strtod(optarg, &end);
+            if (*end || !(options->prune > 0 && options->prune < 1))
+                return nj_usage("convert", "--prune-mlp %s: a fraction between 0 and 1 is expected", optarg);
+            break;
+        case 'k':
+            options->keep = optarg;
             break;
         case 's':
             options->seed = strtoull(optarg, NULL, 10);
@@ -112,10 +135,29 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
     return 0;
 }
 
+/* One line an adapter, and the names of what did not fit; also when that is why nothing was written. */
+static void print_adapters(const struct nj_convert_report *report)
+{
+    if (report->adapter_count)
+        nj_log(NJ_LOG_INFO, "%-40s %9s %9s %9s %11s", "adapter", "expected", "merged", "missing", "unexpected");
+    for (size_t i = 0; i < report->adapter_count; i++) {
+        const struct nj_lora_match *match = &report->adapters[i].match;
+        nj_log(NJ_LOG_INFO, "%-40s %9zu %9zu %9zu %11zu", report->adapters[i].path, match->expected, match->merged, match->missing,
+               match->unexpected);
+        const char *names[] = {match->missing_names.data, match->unexpected_names.data}, *words[] = {"missing", "unexpected"};
+        for (size_t k = 0; k < 2; k++)
+            for (const char *name = names[k]; name && *name; name += strcspn(name, "\n") + 1)
+                nj_log(NJ_LOG_INFO, "  %s: %.*s", words[k], (int)strcspn(name, "\n"), name);
+    }
+}
+
 static void print_report(const char *target, const struct nj_convert_report *report)
 {
     nj_log(NJ_LOG_INFO, "%s: %.2f GB; of %zu modules %zu are int4, %zu int8; %zu as the source had them", target,
            (double)report->bytes / 1e9, report->modules, report->int4, report->int8, report->kept);
+    if (report->removed)
+        nj_log(NJ_LOG_INFO, "%llu of %llu MLP channels were removed", (unsigned long long)report->removed,
+               (unsigned long long)report->channels);
     if (report->rounded)
         nj_log(NJ_LOG_INFO, "%zu modules were quantised here; their weights changed by %.2f %% (root mean square, relative)",
                report->rounded, 100 * report->error);
@@ -125,11 +167,12 @@ int nj_cmd_convert(struct nj_cli *cli, int argc, char **argv)
 {
     struct display            display = {0};
     struct nj_convert_options options = {.progress = on_progress, .progress_arg = &display};
-    struct nj_convert_report  report;
-    const char               *source = NULL, *target = NULL;
-    int                       usage = read_options(argc, argv, &options, &source, &target);
+    struct nj_convert_report  report  = {0};
+    const char               *source = NULL, *target = NULL, *adapters[NJ_MAX_ADAPTERS];
+    int                       usage = read_options(argc, argv, &options, adapters, &source, &target);
     if (usage)
         return usage;
+    options.adapters        = adapters;
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -139,7 +182,9 @@ int nj_cmd_convert(struct nj_cli *cli, int argc, char **argv)
     if (display.phase)
         nj_progress_end(&display.bar, display.done);
     nj_pool_close(options.pool);
+    print_adapters(&report);
     if (status == NJ_OK)
         print_report(target, &report);
+    nj_convert_report_free(&report);
     return nj_exit(status);
 }

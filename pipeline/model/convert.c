@@ -1,5 +1,6 @@
 #include "pipeline/model/convert.h"
 #include "pipeline/model/packed.h"
+#include "pipeline/model/prune.h"
 #include "pipeline/model/random_model.h"
 
 #include <dirent.h>
@@ -202,6 +203,77 @@ static nj_status check_written(const char *path, struct nj_convert_report *repor
     return status;
 }
 
+/* ---- Adapters ---- */
+
+static nj_status merge_adapter(struct conversion *conversion, struct nj_plan *plan, struct nj_lora *lora, struct nj_error *error)
+{
+    struct nj_convert_report  *report = conversion->report;
+    struct nj_convert_adapter *entry  = &report->adapters[report->adapter_count];
+    entry->path                       = conversion->options->adapters[report->adapter_count++];
+    NJ_TRY(nj_lora_match(lora, &plan->modules, false, &entry->match, error));
+    if (!conversion->options->partial)
+        NJ_TRY(nj_lora_must_fit(lora, &entry->match, error));
+    for (size_t i = 0; i < lora->count; i++) {
+        struct nj_plan_module *module = lora->list[i].used ? nj_plan_find(plan, lora->list[i].name) : NULL;
+        if (module)
+            module->rows.adapters[module->rows.adapter_count++] = &lora->list[i].low_rank;
+    }
+    if (lora->head.rows)
+        NJ_TRY(nj_plan_set_head(plan, &lora->head, error));
+    json_t *list = json_object_get(conversion->lineage, "adapters");
+    if (!list) {
+        list = json_array();
+        json_object_set_new(conversion->lineage, "adapters", list);
+    }
+    const char *slash = strrchr(lora->path, '/');
+    json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "name", slash && slash[1] ? slash + 1 : lora->path,
+                                          "sha256", lora->sha256, "expected", (json_int_t)entry->match.expected, "merged",
+                                          (json_int_t)entry->match.merged, "missing", (json_int_t)entry->match.missing, "unexpected",
+                                          (json_int_t)entry->match.unexpected, "lm_head", lora->head.rows > 0));
+    return NJ_OK;
+}
+
+static nj_status merge_adapters(struct conversion *conversion, struct nj_plan *plan, struct nj_lora **loras, struct nj_error *error)
+{
+    const struct nj_convert_options *options = conversion->options;
+    if (options->adapter_count > NJ_MAX_ADAPTERS)
+        return nj_fail(error, "%zu adapters; at most %d can be merged at once", options->adapter_count, NJ_MAX_ADAPTERS);
+    for (size_t i = 0; i < options->adapter_count; i++) {
+        NJ_TRY(nj_lora_open(options->adapters[i], &loras[i], error));
+        NJ_TRY(merge_adapter(conversion, plan, loras[i], error));
+    }
+    return NJ_OK;
+}
+
+/* ---- Pruning ---- */
+
+static nj_status prune(struct conversion *conversion, struct nj_plan *plan, struct nj_keep *keep, struct nj_error *error)
+{
+    const struct nj_convert_options *options = conversion->options;
+    const struct nj_text_config     *text    = &plan->weights->config.text;
+    uint32_t                         unit    = options->plan.quantize && options->plan.group ? options->plan.group : 128;
+    if (options->keep)
+        NJ_TRY(nj_keep_read(options->keep, text, keep, error));
+    else
+        NJ_TRY(nj_keep_choose(plan, options->prune, unit, NULL, options->pool, keep, error));
+    json_t *kept = json_array();
+    for (uint32_t i = 0; i < text->layers; i++) {
+        conversion->report->channels += text->intermediate_size[i];
+        conversion->report->removed += text->intermediate_size[i] - keep->count[i];
+        json_array_append_new(kept, json_pack("[I, I]", (json_int_t)text->intermediate_size[i], (json_int_t)keep->count[i]));
+    }
+    json_object_set_new(conversion->lineage, "pruning",
+                        json_pack("{s:s, s:o}", "saliency", options->keep ? "a list of channels" : "weight magnitude", "widths", kept));
+    return nj_keep_apply(keep, plan, error);
+}
+
+void nj_convert_report_free(struct nj_convert_report *report)
+{
+    for (size_t i = 0; i < report->adapter_count; i++)
+        nj_lora_match_free(&report->adapters[i].match);
+    report->adapter_count = 0;
+}
+
 nj_status nj_convert(const char *source, const char *target, const struct nj_convert_options *options, struct nj_convert_report *report,
                      struct nj_error *error)
 {
@@ -209,15 +281,23 @@ nj_status nj_convert(const char *source, const char *target, const struct nj_con
     const struct nj_weights_options opening    = {.mmproj = options->mmproj};
     const struct nj_write_options   writing    = {
              .pool = options->pool, .progress = on_write, .progress_arg = &conversion, .lineage = finish_lineage, .lineage_arg = &conversion};
-    struct nj_weights *weights = NULL;
-    struct nj_plan     plan    = {0};
-    *report                    = (struct nj_convert_report){0};
+    struct nj_weights     *weights                = NULL;
+    struct nj_plan         plan                   = {0};
+    struct nj_plan_options planning               = options->plan;
+    struct nj_keep         keep                   = {0};
+    struct nj_lora        *loras[NJ_MAX_ADAPTERS] = {NULL};
+    planning.exact_merge                          = true;
+    *report                                       = (struct nj_convert_report){0};
     nj_status status =
         options->random ? nj_random_open(source, options->seed, &weights, error) : nj_weights_open(source, &opening, &weights, error);
     if (status == NJ_OK)
         status = describe_source(&conversion, weights, error);
     if (status == NJ_OK)
-        status = nj_plan_open(weights, &options->plan, &plan, error);
+        status = nj_plan_open(weights, &planning, &plan, error);
+    if (status == NJ_OK)
+        status = merge_adapters(&conversion, &plan, loras, error);
+    if (status == NJ_OK && (options->prune > 0 || options->keep))
+        status = prune(&conversion, &plan, &keep, error);
     if (status == NJ_OK)
         status = nj_plan_settle(&plan, error);
     if (status == NJ_OK)
@@ -227,6 +307,9 @@ nj_status nj_convert(const char *source, const char *target, const struct nj_con
         status = check_written(target, report, error);
     }
     nj_plan_close(&plan);
+    nj_keep_free(&keep);
+    for (size_t i = 0; i < NJ_MAX_ADAPTERS; i++)
+        nj_lora_close(loras[i]);
     nj_weights_close(weights);
     json_decref(conversion.lineage);
     return status;

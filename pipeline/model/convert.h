@@ -5,21 +5,36 @@
 #ifndef NJ_MODEL_CONVERT_H
 #define NJ_MODEL_CONVERT_H
 
+#include "pipeline/model/lora.h"
 #include "pipeline/model/packed_write.h"
 
 struct nj_convert_options {
     struct nj_plan_options plan;
-    const char            *mmproj; /* or NULL */
-    bool                   random; /* `source` is a name of random_model.h */
-    uint64_t               seed;   /* of a random model */
+    const char            *mmproj;        /* or NULL */
+    const char *const     *adapters;      /* folders of LoRA adapters, merged in this order */
+    size_t                 adapter_count; /* at most NJ_MAX_ADAPTERS */
+    double                 prune;         /* fraction of MLP channels to remove; 0: none */
+    const char            *keep;          /* a file that lists the channels that stay (prune.h); or NULL */
+    bool                   partial;       /* merge adapters that fit only in part */
+    bool                   random;        /* `source` is a name of random_model.h */
+    uint64_t               seed;          /* of a random model */
     struct nj_pool        *pool;
     /* Told of each phase ("reading", "writing", "checking"); true asks to stop. */
     bool (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
     void *progress_arg;
 };
 
-/* What was done, for people. */
+struct nj_convert_adapter {
+    const char          *path; /* borrowed from the options */
+    struct nj_lora_match match;
+};
+
+/* What was done, for people. Filled as far as it went, also on failure; nj_convert_report_free. */
 struct nj_convert_report {
+    struct nj_convert_adapter adapters[NJ_MAX_ADAPTERS];
+    size_t                    adapter_count;
+
+    uint64_t channels, removed;         /* MLP channels of all layers, and how many were removed */
     uint64_t bytes;                     /* of the file written */
     size_t   modules, int4, int8, kept; /* kept: as the source had them */
     size_t   rounded;                   /* quantised here */
@@ -29,5 +44,7 @@ struct nj_convert_report {
 /* `source`: what nj_weights_open takes, or with options->random the name of a random model. */
 nj_status nj_convert(const char *source, const char *target, const struct nj_convert_options *options, struct nj_convert_report *report,
                      struct nj_error *error);
+
+void nj_convert_report_free(struct nj_convert_report *report);
 
 #endif

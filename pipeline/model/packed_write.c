@@ -355,18 +355,6 @@ static void set_json(json_t *metadata, const char *key, const json_t *value)
     free(text);
 }
 
-/* The config says what the tensors are: widths after pruning, and whether the head is its own. */
-static json_t *config_of(const struct nj_plan *plan)
-{
-    json_t *config = json_deep_copy(plan->weights->checkpoint->config);
-    json_t *text   = json_object_get(config, "text_config");
-    json_object_del(config, "quantization_config");
-    json_object_set_new(text ? text : config, "tie_word_embeddings", json_boolean(!plan->untied));
-    if (text)
-        json_object_set_new(config, "tie_word_embeddings", json_boolean(!plan->untied));
-    return config;
-}
-
 static nj_status declare_all(struct work *work, struct nj_error *error)
 {
     const struct nj_plan   *plan   = work->plan;
@@ -430,7 +418,7 @@ static nj_status write_file(struct work *work, const char *path, struct nj_error
     make_units(work);
     NJ_TRY(nj_writer_open(path, &options, &work->writer, error));
     NJ_TRY(declare_all(work, error));
-    json_t *config = config_of(work->plan);
+    json_t *config = nj_plan_config(work->plan);
     set_json(work->metadata, "config", config);
     json_decref(config);
     set_json(work->metadata, "generation_config", checkpoint->generation);

@@ -1,7 +1,8 @@
 #include "pipeline/model/plan.h"
+#include "pipeline/model/checkpoint.h"
 #include "pipeline/model/quantize.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,21 +42,27 @@ struct nj_plan_module *nj_plan_find(const struct nj_plan *plan, const char *name
     return NULL;
 }
 
-/* A separate head is wanted where there is none: it gets the rows of the embedding. There is room for one more entry. */
-static nj_status add_head(struct nj_plan *plan, struct nj_error *error)
+/* The list has room for one more entry. */
+nj_status nj_plan_set_head(struct nj_plan *plan, const struct nj_matrix *matrix, struct nj_error *error)
 {
-    struct nj_module *larger = realloc(plan->modules.list, (plan->modules.count + 1) * sizeof *larger);
-    if (!larger)
-        return nj_fail(error, "no memory to plan the output head");
-    plan->modules.list      = larger;
-    size_t            count = plan->modules.count++;
-    struct nj_module *head  = &larger[count];
-    *head = (struct nj_module){.name = "lm_head", .kind = NJ_MODULE_HEAD, .layer = -1, .matrix = &plan->weights->embedding};
-    for (size_t i = 0; i < count; i++)
-        plan->list[i].module = &larger[i];
-    plan->list[count] = (struct nj_plan_module){.module = head, .rows = nj_rows_of(head->matrix)};
-    plan->count       = count + 1;
-    plan->untied      = true;
+    struct nj_plan_module  *entry = nj_plan_find(plan, "lm_head");
+    const struct nj_matrix *old   = &plan->weights->head;
+    if (matrix->rows != old->rows || matrix->cols != old->cols)
+        return nj_fail(error, "lm_head: %u x %u, the model's is %u x %u", matrix->rows, matrix->cols, old->rows, old->cols);
+    if (!entry) {
+        struct nj_module *larger = realloc(plan->modules.list, (plan->modules.count + 1) * sizeof *larger);
+        if (!larger)
+            return nj_fail(error, "no memory to plan the output head");
+        plan->modules.list = larger;
+        larger[plan->modules.count++] =
+            (struct nj_module){.name = "lm_head", .kind = NJ_MODULE_HEAD, .layer = -1, .matrix = &plan->weights->head};
+        for (size_t i = 0; i < plan->count; i++)
+            plan->list[i].module = &larger[i];
+        entry         = &plan->list[plan->count++];
+        entry->module = &larger[plan->count - 1];
+        plan->untied  = true;
+    }
+    entry->rows = nj_rows_of(matrix);
     return NJ_OK;
 }
 
@@ -97,6 +104,8 @@ static nj_status settle_linear(const struct nj_plan *plan, struct nj_plan_module
                        entry->module->name);
     else if (!unchanged && source > NJ_BF16)
         entry->format = NJ_BF16;
+    if (entry->rows.adapter_count && plan->options.exact_merge && !plan->options.quantize)
+        entry->format = entry->rows.storage = NJ_F32;
     return NJ_OK;
 }
 
@@ -125,7 +134,7 @@ static void settle_head(const struct nj_plan *plan, struct nj_plan_module *entry
 nj_status nj_plan_settle(struct nj_plan *plan, struct nj_error *error)
 {
     if (!plan->untied && (plan->options.head == NJ_HEAD_INT8 || plan->options.head == NJ_HEAD_INT4))
-        NJ_TRY(add_head(plan, error));
+        NJ_TRY(nj_plan_set_head(plan, &plan->weights->embedding, error));
     for (size_t i = 0; i < plan->count; i++) {
         struct nj_plan_module *entry = &plan->list[i];
         if (entry->module->kind == NJ_MODULE_HEAD)
@@ -134,6 +143,58 @@ nj_status nj_plan_settle(struct nj_plan *plan, struct nj_error *error)
             NJ_TRY(settle_linear(plan, entry, error));
     }
     return NJ_OK;
+}
+
+/* One number, and per_layer_config where layers differ. */
+static void set_widths(json_t *config, const struct nj_text_config *text, const uint32_t *widths)
+{
+    json_t *inner = json_object_get(config, "text_config"), *map;
+    inner         = inner ? inner : config;
+    json_object_set_new(inner, "intermediate_size", json_integer(widths[0]));
+    if (json_object_get(inner, "use_double_wide_mlp"))
+        json_object_set_new(inner, "use_double_wide_mlp", json_false());
+    map = json_object_get(inner, "per_layer_config");
+    for (uint32_t i = 0; i < text->layers; i++) {
+        char    key[16];
+        json_t *layer = NULL;
+        snprintf(key, sizeof key, "%u", i);
+        if (json_is_object(map))
+            layer = json_object_get(map, key);
+        json_object_del(layer, "intermediate_size");
+        if (widths[i] == widths[0])
+            continue;
+        if (!json_is_object(map)) {
+            map = json_object();
+            json_object_set_new(inner, "per_layer_config", map);
+        }
+        if (!layer) {
+            layer = json_object();
+            json_object_set_new(map, key, layer);
+        }
+        json_object_set_new(layer, "intermediate_size", json_integer(widths[i]));
+    }
+}
+
+json_t *nj_plan_config(const struct nj_plan *plan)
+{
+    const struct nj_text_config *text = &plan->weights->config.text;
+    json_t          *config = json_deep_copy(plan->weights->checkpoint->config), *inner = json_object_get(config, "text_config");
+    struct nj_config before;
+    uint32_t         widths[NJ_MAX_LAYERS];
+    bool             differ = nj_config_parse(config, NULL, &before, NULL) != NJ_OK;
+    for (uint32_t i = 0; i < text->layers; i++) {
+        char name[NJ_MODULE_NAME];
+        snprintf(name, sizeof name, "layers.%u.mlp.gate_proj", i);
+        widths[i] = nj_plan_find(plan, name)->rows.rows;
+        differ |= widths[i] != before.text.intermediate_size[i];
+    }
+    if (differ)
+        set_widths(config, text, widths);
+    json_object_del(config, "quantization_config");
+    json_object_set_new(inner ? inner : config, "tie_word_embeddings", json_boolean(!plan->untied));
+    if (inner)
+        json_object_set_new(config, "tie_word_embeddings", json_boolean(!plan->untied));
+    return config;
 }
 
 size_t nj_plan_scratch(const struct nj_plan *plan)

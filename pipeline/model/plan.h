@@ -12,8 +12,9 @@
 enum nj_head { NJ_HEAD_KEEP, NJ_HEAD_BF16, NJ_HEAD_INT8, NJ_HEAD_INT4 };
 
 struct nj_plan_options {
-    bool         quantize; /* W4A16 by round-to-nearest */
-    uint32_t     group;    /* 32, 64 or 128; 0: one scale a row */
+    bool     exact_merge; /* what adapters changed is kept in fp32 unless it is quantised; otherwise it is rounded to the source's type */
+    bool     quantize;    /* W4A16 by round-to-nearest */
+    uint32_t group;       /* 32, 64 or 128; 0: one scale a row */
     enum nj_head head;
 };
 
@@ -40,9 +41,15 @@ struct nj_plan {
 /* Every module as the source has it, before adapters and removals. The weights must outlive the plan. */
 nj_status nj_plan_open(struct nj_weights *weights, const struct nj_plan_options *options, struct nj_plan *out, struct nj_error *error);
 
+/* Gives the model a head of its own: [vocab][hidden], borrowed. Before nj_plan_settle. */
+nj_status nj_plan_set_head(struct nj_plan *plan, const struct nj_matrix *matrix, struct nj_error *error);
+
 /* Decides formats, once rows are final. Refuses changes to int4 or block weights unless they are quantised again. */
 nj_status nj_plan_settle(struct nj_plan *plan, struct nj_error *error);
 void      nj_plan_close(struct nj_plan *plan);
+
+/* The config of what will be written: widths as they are, a tied head or not, no quantization_config. A new reference. */
+json_t *nj_plan_config(const struct nj_plan *plan);
 
 struct nj_plan_module *nj_plan_find(const struct nj_plan *plan, const char *name);
 

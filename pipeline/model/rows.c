@@ -49,14 +49,12 @@ static void merge(const struct nj_low_rank *adapter, uint32_t row, uint32_t cols
 void nj_rows_read(const struct nj_rows *rows, uint32_t row, float *scratch, float *out)
 {
     uint32_t source = rows->keep_rows ? rows->keep_rows[row] : row;
-    if (rows->keep_cols) {
-        nj_matrix_row(rows->matrix, source, scratch);
-        for (uint32_t i = 0; i < rows->cols; i++)
-            out[i] = scratch[rows->keep_cols[i]];
-    } else
-        nj_matrix_row(rows->matrix, source, out);
+    float   *whole  = rows->keep_cols ? scratch : out;
+    nj_matrix_row(rows->matrix, source, whole);
     for (uint32_t i = 0; i < rows->adapter_count; i++)
-        merge(rows->adapters[i], row, rows->cols, out);
+        merge(rows->adapters[i], source, rows->matrix->cols, whole);
     if (rows->adapter_count)
-        nj_round_to(rows->storage, out, rows->cols);
+        nj_round_to(rows->storage, whole, rows->matrix->cols);
+    for (uint32_t i = 0; rows->keep_cols && i < rows->cols; i++)
+        out[i] = whole[rows->keep_cols[i]];
 }

@@ -12,7 +12,7 @@ struct nj_rows {
     const struct nj_matrix   *matrix;
     uint32_t                  rows, cols;                /* after removal */
     const uint32_t           *keep_rows, *keep_cols;     /* [rows], [cols]: which of the source's stay; NULL: all */
-    const struct nj_low_rank *adapters[NJ_MAX_ADAPTERS]; /* in order of merging; shapes are those after removal */
+    const struct nj_low_rank *adapters[NJ_MAX_ADAPTERS]; /* in order of merging, before anything is removed */
     uint32_t                  adapter_count;
     enum nj_format            storage; /* what values are rounded to once, after everything: NJ_F32, NJ_F16 or NJ_BF16 */
 };

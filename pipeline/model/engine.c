@@ -98,6 +98,15 @@ static nj_status make_scratch(struct nj_engine *engine, struct nj_error *error)
     return NJ_OK;
 }
 
+static nj_status check_heads(const struct nj_config *config, struct nj_error *error)
+{
+    uint32_t sizes[] = {config->text.head_dim, config->text.global_head_dim, config->vision.layers ? config->vision.head_dim : 16};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i] > 512 || sizes[i] % 16 != 0)
+            return nj_fail(error, "heads of %u values: fast arithmetic takes multiples of 16 up to 512; --exact takes any size", sizes[i]);
+    return NJ_OK;
+}
+
 /* What only the kernels need: a quantised input, and memory of their own for each thread. */
 static nj_status make_fast_scratch(struct nj_engine *engine, struct nj_error *error)
 {
@@ -196,6 +205,8 @@ nj_status nj_engine_open(const struct nj_weights *weights, const struct nj_engin
     nj_status status = choose_kernels(engine, error);
     if (status == NJ_OK)
         status = make_scratch(engine, error);
+    if (status == NJ_OK && !nj_is_exact(engine))
+        status = check_heads(&weights->config, error);
     if (status == NJ_OK && !nj_is_exact(engine))
         status = make_fast_scratch(engine, error);
     if (status == NJ_OK)

@@ -52,7 +52,7 @@ struct nj_vision_linears {
 
 /* One layer's keys and values, both [kv_heads][slots][head_dim]. Position p lives in slot p % slots. A sliding layer holds window + pass_rows slots, so
  * that one pass never overwrites what the positions before it see, and a pass that fails leaves the sequence as it was.
- * Exact: fp32. Fast: fp16, and the keys of a head as [slots / 16][head_dim][16] (kernels.h, struct nj_kv). */
+ * That is the exact form, in fp32. The fast one is fp16, each head arranged as kernels.h says (struct nj_kv). */
 struct nj_cache {
     uint8_t *keys, *values;
     uint32_t slots, head_dim;
@@ -215,8 +215,5 @@ void *nj_engine_alloc(struct nj_engine *engine, size_t size);
 /* engine_sequence.c: keep the sliding layers as they are, put them back. */
 nj_status nj_sequence_backup(struct nj_sequence *sequence, struct nj_error *error);
 void      nj_sequence_restore(struct nj_sequence *sequence);
-/* Bytes of one key or value element, and how many positions share a block of keys. */
-uint32_t nj_cache_element(const struct nj_engine *engine);
-uint32_t nj_cache_block(const struct nj_engine *engine);
 
 #endif

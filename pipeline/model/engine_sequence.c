@@ -14,14 +14,10 @@ struct parked { /* in front of the keys and values; native byte order: a state i
     uint64_t payload; /* bytes that follow, without the checksum at the end */
 };
 
-uint32_t nj_cache_element(const struct nj_engine *engine)
+/* Bytes of one key or value element. */
+static size_t element_bytes(const struct nj_engine *engine)
 {
     return nj_is_exact(engine) ? sizeof(float) : sizeof(uint16_t);
-}
-
-uint32_t nj_cache_block(const struct nj_engine *engine)
-{
-    return nj_is_exact(engine) ? 1 : 16;
 }
 
 /* Positions of this layer that a later one can still see. */
@@ -36,7 +32,7 @@ static uint32_t kept_positions(const struct nj_sequence *sequence, uint32_t laye
 static size_t kv_bytes(const struct nj_sequence *sequence, uint32_t layer, uint32_t positions)
 {
     size_t heads = 2 * (size_t)sequence->engine->weights->config.text.kv_heads;
-    return nj_size_mul(nj_size_mul(nj_size_mul(heads, positions), sequence->kv[layer].head_dim), nj_cache_element(sequence->engine));
+    return nj_size_mul(nj_size_mul(nj_size_mul(heads, positions), sequence->kv[layer].head_dim), element_bytes(sequence->engine));
 }
 
 static void layer_shape(struct nj_sequence *sequence, uint32_t layer)
@@ -44,7 +40,7 @@ static void layer_shape(struct nj_sequence *sequence, uint32_t layer)
     const struct nj_text_config *config = &sequence->engine->weights->config.text;
     struct nj_cache             *kv     = &sequence->kv[layer];
     uint64_t                     slots  = (uint64_t)config->sliding_window + sequence->engine->pass_rows;
-    uint32_t                     block  = nj_cache_block(sequence->engine);
+    uint32_t                     block  = nj_is_exact(sequence->engine) ? 1 : 16;
     kv->head_dim                        = config->full_attention[layer] ? config->global_head_dim : config->head_dim;
     if (config->full_attention[layer] || slots > sequence->capacity)
         slots = sequence->capacity;
@@ -179,24 +175,33 @@ static void move(struct cursor *cursor, uint8_t *cache, size_t size)
     }
 }
 
+/* The key and the value of one slot of one head, where the fast engine's kernels keep them (kernels.h, struct nj_kv): blocks of 16 slots, within them
+ * the keys by dimension, the values by runs of 16 dimensions. */
+static void move_blocked(struct cursor *cursor, const struct nj_cache *kv, size_t stream, uint32_t slot)
+{
+    const size_t element = sizeof(uint16_t), block = 16;
+    size_t       at = slot / block * kv->head_dim * block, within = slot % block;
+    for (uint32_t d = 0; d < kv->head_dim; d++)
+        move(cursor, kv->keys + stream + (at + d * block + within) * element, element);
+    for (uint32_t d = 0; d < kv->head_dim; d += block)
+        move(cursor, kv->values + stream + (at + d * block + within * block) * element, block * element);
+}
+
+static void move_plain(struct cursor *cursor, const struct nj_cache *kv, size_t stream, uint32_t slot)
+{
+    size_t size = kv->head_dim * sizeof(float);
+    move(cursor, kv->keys + stream + slot * size, size);
+    move(cursor, kv->values + stream + slot * size, size);
+}
+
 static void move_layer(const struct nj_sequence *sequence, uint32_t layer, struct cursor *cursor)
 {
-    const struct nj_cache *kv      = &sequence->kv[layer];
-    uint32_t               element = nj_cache_element(sequence->engine), block = nj_cache_block(sequence->engine);
+    const struct nj_cache *kv     = &sequence->kv[layer];
+    size_t                 stream = (size_t)kv->slots * kv->head_dim * element_bytes(sequence->engine);
     uint32_t               kept   = kept_positions(sequence, layer);
-    size_t                 stream = (size_t)kv->slots * kv->head_dim * element;
-    for (uint32_t head = 0; head < sequence->engine->weights->config.text.kv_heads; head++) {
-        for (uint32_t position = sequence->length - kept; position < sequence->length; position++) {
-            uint32_t slot  = position % kv->slots;
-            uint8_t *key   = kv->keys + head * stream + ((size_t)(slot / block) * kv->head_dim * block + slot % block) * element;
-            uint8_t *value = kv->values + head * stream + (size_t)slot * kv->head_dim * element;
-            if (block == 1)
-                move(cursor, key, (size_t)kv->head_dim * element);
-            for (uint32_t d = 0; block > 1 && d < kv->head_dim; d++)
-                move(cursor, key + (size_t)d * block * element, element);
-            move(cursor, value, (size_t)kv->head_dim * element);
-        }
-    }
+    for (uint32_t head = 0; head < sequence->engine->weights->config.text.kv_heads; head++)
+        for (uint32_t position = sequence->length - kept; position < sequence->length; position++)
+            (nj_is_exact(sequence->engine) ? move_plain : move_blocked)(cursor, kv, head * stream, position % kv->slots);
 }
 
 static void move_layers(const struct nj_sequence *sequence, struct cursor cursor)

@@ -1,10 +1,11 @@
 #include "pipeline/constrain/body.h"
-#include "base/text.h"
+#include "pipeline/constrain/constraint.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define BODIES 48 /* at 300 KB each */
+#define PREPARED 32  /* a few milliseconds each at most */
+#define BODIES   128 /* at 32 KB each, 290 KB where characters are counted */
 
 struct nj_bodies {
     const struct nj_vocabulary *vocabulary;
@@ -12,7 +13,7 @@ struct nj_bodies {
     uint32_t                    count, oldest;
 };
 
-static void drop(struct nj_body *body)
+void nj_body_free(struct nj_body *body)
 {
     free(body->inside);
     free(body->need);
@@ -25,7 +26,7 @@ void nj_bodies_close(struct nj_bodies *bodies)
     if (!bodies)
         return;
     for (uint32_t i = 0; i < bodies->count; i++)
-        drop(&bodies->body[i]);
+        nj_body_free(&bodies->body[i]);
     free(bodies);
 }
 
@@ -70,51 +71,104 @@ static bool add_exits(struct nj_body *body, uint32_t *capacity, const struct nj_
     return true;
 }
 
+/* What the walk asks of each state, without the detours of the tables. */
+struct quick {
+    uint16_t *next;      /* [states][256] */
+    uint8_t  *final;     /* [states] */
+    uint8_t  *character; /* [states] 1: the next byte begins a character, unless it is the closing quote */
+    uint16_t *chars;     /* [states] */
+};
+
+static bool quick_open(struct quick *q, const struct nj_grammar *g, const struct nj_dfa *dfa)
+{
+    q->next      = malloc((size_t)dfa->states * 256 * sizeof *q->next);
+    q->final     = malloc(dfa->states);
+    q->character = malloc(dfa->states);
+    q->chars     = malloc(dfa->states * sizeof *q->chars);
+    if (!q->next || !q->final || !q->character || !q->chars)
+        return false;
+    for (uint32_t s = 0; s < dfa->states; s++) {
+        const struct nj_dfa_state *info = &g->dfa_states.data[dfa->info + s];
+        q->final[s]                     = (info->flags & NJ_DFA_FINAL) != 0;
+        q->character[s]                 = (info->flags & NJ_DFA_BOUNDARY) != 0;
+        q->chars[s]                     = info->chars;
+        for (unsigned byte = 0; byte < 256; byte++)
+            q->next[s * 256 + byte] = (uint16_t)nj_dfa_next(g, dfa, s, (uint8_t)byte);
+    }
+    return true;
+}
+
+static void quick_close(struct quick *q)
+{
+    free(q->next);
+    free(q->final);
+    free(q->character);
+    free(q->chars);
+}
+
 static void add_inside(struct nj_body *body, const struct nj_vocabulary *v, uint32_t node, unsigned need)
 {
-    need = need > 254 ? 254 : need;
     for (uint32_t i = v->first[node]; i < v->first[node + 1]; i++) {
         uint32_t id = (uint32_t)v->order[i];
         body->inside[id / 64] |= UINT64_C(1) << id % 64;
-        body->need[id] = (uint8_t)need;
         body->inside_count++;
-        body->most = need > body->most ? (uint8_t)need : body->most;
+        if (body->need)
+            body->need[id] = (uint8_t)need;
     }
 }
 
 /* One walk over the vocabulary; what a refused byte begins is skipped. */
-static bool walk(struct nj_body *body, const struct nj_grammar *g, const struct nj_vocabulary *v)
+static bool walk(struct nj_body *body, const struct quick *q, const struct nj_vocabulary *v)
 {
-    const struct nj_dfa       *dfa  = &g->dfas.data[body->dfa];
-    const struct nj_dfa_state *info = g->dfa_states.data + dfa->info;
-    uint16_t                   states[NJ_TOKEN_BYTES + 1], chars[NJ_TOKEN_BYTES + 1];
-    uint32_t                   capacity = 0;
-    states[0]                           = (uint16_t)body->state;
-    chars[0]                            = 0;
+    uint16_t states[NJ_TOKEN_BYTES + 1], chars[NJ_TOKEN_BYTES + 1];
+    uint32_t capacity = 0;
+    states[0]         = (uint16_t)body->state;
+    chars[0]          = 0;
     for (uint32_t node = 0; node < v->nodes;) {
-        unsigned depth = v->depth[node], from = states[depth - 1];
-        uint32_t to = nj_dfa_next(g, dfa, from, v->byte[node]);
-        if (!to) {
+        const unsigned depth = v->depth[node], from = states[depth - 1];
+        const uint16_t to = q->next[from * 256 + v->byte[node]];
+        if (to == 0) {
             node = v->skip[node];
             continue;
         }
-        chars[depth] = (uint16_t)(chars[depth - 1] + ((info[from].flags & NJ_DFA_BOUNDARY) && v->byte[node] != '"'));
-        if (info[to].flags & NJ_DFA_FINAL) {
-            if (!add_exits(body, &capacity, v, node, chars[depth]))
+        if (q->final[to]) {
+            if (!add_exits(body, &capacity, v, node, chars[depth - 1]))
                 return false;
             node = v->skip[node];
             continue;
         }
-        states[depth] = (uint16_t)to;
-        if (v->first[node] != v->first[node + 1])
-            add_inside(body, v, node, chars[depth] + (unsigned)info[to].chars);
+        states[depth] = to;
+        chars[depth]  = (uint16_t)(chars[depth - 1] + q->character[from]);
+        if (v->first[node] != v->first[node + 1]) {
+            unsigned need = chars[depth] + (unsigned)q->chars[to];
+            need          = need > NJ_MOST_NEED ? NJ_MOST_NEED : need;
+            body->most    = need > body->most ? (uint8_t)need : body->most;
+            add_inside(body, v, node, need);
+        }
         node++;
     }
     find_shared(body);
     return true;
 }
 
-const struct nj_body *nj_body_of(struct nj_grammar *g, const struct nj_vocabulary *v, uint32_t dfa, uint32_t state)
+bool nj_body_build(struct nj_body *body, const struct nj_grammar *g, const struct nj_vocabulary *v, uint32_t dfa, uint32_t state,
+                   bool counted)
+{
+    struct quick quick = {0};
+    size_t       room  = NJ_MASK_WORDS(v->size) * 64 + 64;
+    *body              = (struct nj_body){.dfa = dfa, .state = state};
+    body->inside       = calloc(room / 64, sizeof *body->inside);
+    body->need         = counted ? malloc(room) : NULL;
+    if (body->need)
+        memset(body->need, NJ_NOT_INSIDE, room);
+    bool built = body->inside && (!counted || body->need) && quick_open(&quick, g, &g->dfas.data[dfa]) && walk(body, &quick, v);
+    quick_close(&quick);
+    if (!built)
+        nj_body_free(body);
+    return built;
+}
+
+const struct nj_body *nj_body_of(struct nj_grammar *g, const struct nj_vocabulary *v, uint32_t dfa, uint32_t state, bool counted)
 {
     struct nj_bodies *b = g->bodies;
     if (b && b->vocabulary != v) {
@@ -128,21 +182,34 @@ const struct nj_body *nj_body_of(struct nj_grammar *g, const struct nj_vocabular
         b->vocabulary = v;
     }
     for (uint32_t i = 0; i < b->count; i++)
-        if (b->body[i].dfa == dfa && b->body[i].state == state)
+        if (b->body[i].dfa == dfa && b->body[i].state == state && (b->body[i].need || !counted))
             return &b->body[i];
-    struct nj_body *body = &b->body[b->count < BODIES ? b->count : b->oldest++ % BODIES];
-    drop(body);
-    body->dfa    = dfa;
-    body->state  = state;
-    body->inside = calloc((v->size + 63u) / 64, sizeof *body->inside);
-    body->need   = malloc((size_t)v->size + 1);
-    if (body->need)
-        memset(body->need, 255, (size_t)v->size + 1);
-    if (!body->inside || !body->need || !walk(body, g, v)) {
-        drop(body);
-        body->state = NJ_NONE; /* never asked for */
+    struct nj_body fresh;
+    if (!nj_body_build(&fresh, g, v, dfa, state, counted))
         return NULL;
-    }
-    b->count += b->count < BODIES;
+    struct nj_body *body = &b->body[b->count < BODIES ? b->count++ : b->oldest++ % BODIES];
+    nj_body_free(body);
+    *body = fresh;
     return body;
+}
+
+void nj_bodies_prepare(struct nj_grammar *g, const struct nj_vocabulary *v)
+{
+    const unsigned body     = NJ_DFA_MANY | NJ_DFA_BOUNDARY;
+    uint32_t       prepared = 0;
+    if (g->bodies && g->bodies->vocabulary == v)
+        return;
+    for (uint32_t i = 0; i < g->lexemes.count; i++) {
+        const struct nj_lexeme *l = &g->lexemes.data[i];
+        if (l->kind != NJ_LEX_DFA)
+            continue;
+        const struct nj_dfa *dfa = &g->dfas.data[l->at];
+        for (uint32_t s = 1; s < dfa->states && prepared < PREPARED; s++) {
+            unsigned flags = g->dfa_states.data[dfa->info + s].flags;
+            if ((flags & body) != body || (flags & NJ_DFA_ANYTHING))
+                continue;
+            nj_body_of(g, v, l->at, s, l->max != NJ_UNLIMITED); /* without memory it is missed later, when it is needed */
+            prepared++;
+        }
+    }
 }

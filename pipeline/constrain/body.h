@@ -18,19 +18,30 @@ struct nj_exit {
 };
 
 struct nj_body {
-    uint32_t        dfa, state;
-    uint64_t       *inside; /* [NJ_MASK_WORDS] */
-    uint32_t        inside_count;
-    uint8_t        *need;  /* [vocabulary size] characters that a token takes and leaves needed; 255: not inside */
+    uint32_t  dfa, state;
+    uint64_t *inside; /* [NJ_MASK_WORDS] */
+    uint32_t  inside_count;
+    uint8_t
+        *need; /* [vocabulary size, rounded up to 64] characters that a token takes and leaves needed; NJ_NOT_INSIDE; NULL: not counted */
     uint8_t         most;  /* the largest need of a token inside */
     struct nj_exit *exits; /* sorted by tail */
     uint32_t        exit_count;
 };
+#define NJ_NOT_INSIDE 127
+#define NJ_MOST_NEED  126 /* and more */
 
 struct nj_bodies;
 void nj_bodies_close(struct nj_bodies *bodies);
 
-/* The body of a state, built if it is not there yet. Valid until the next call; NULL: no memory. */
-const struct nj_body *nj_body_of(struct nj_grammar *g, const struct nj_vocabulary *vocabulary, uint32_t dfa, uint32_t state);
+/* The body of a state, built if it is not there yet. counted: with `need`. Valid until the next call; NULL: no memory. */
+const struct nj_body *nj_body_of(struct nj_grammar *g, const struct nj_vocabulary *vocabulary, uint32_t dfa, uint32_t state, bool counted);
+
+/* Builds those that masks are sure to need, so that none waits for them. */
+void nj_bodies_prepare(struct nj_grammar *g, const struct nj_vocabulary *vocabulary);
+
+/* One body by itself; nj_body_free takes what is in it. false: no memory. */
+bool nj_body_build(struct nj_body *out, const struct nj_grammar *g, const struct nj_vocabulary *vocabulary, uint32_t dfa, uint32_t state,
+                   bool counted);
+void nj_body_free(struct nj_body *body);
 
 #endif

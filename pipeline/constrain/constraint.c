@@ -1,3 +1,4 @@
+#include "pipeline/constrain/body.h"
 #include "pipeline/constrain/constraint_state.h"
 
 #include <stdlib.h>
@@ -19,6 +20,8 @@ nj_status nj_constraint_open(struct nj_grammar *grammar, const struct nj_vocabul
         nj_constraint_close(c);
         return nj_fail(error, "no memory for a constraint");
     }
+    if (vocabulary)
+        nj_bodies_prepare(grammar, vocabulary);
     nj_constraint_reset(c);
     *out = c;
     return NJ_OK;

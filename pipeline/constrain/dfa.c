@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MANY_BYTES 40 /* a state with so many ways out meets a large part of the vocabulary */
+#define MANY_BYTES 16 /* a state with so many ways out meets a large part of the vocabulary */
 
 bool nj_table_room(void *data, uint32_t count, uint32_t *capacity, uint64_t more, size_t size)
 {

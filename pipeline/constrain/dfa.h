@@ -25,6 +25,9 @@ nj_status nj_dfa_finish(struct nj_dfa_builder *builder, uint32_t start, struct n
 
 nj_status nj_dfa_string(const struct nj_chars *chars, struct nj_grammar *g, uint32_t *dfa, struct nj_error *error);
 
+/* Dfa 0 and lexeme 0 of every grammar: the free string. */
+nj_status nj_dfa_add_free_string(struct nj_grammar *g, struct nj_error *error);
+
 /* A decimal bound: sign and digits without needless zeros. `text` ("-12.5", "1e+20", as printed by C) is taken apart by nj_decimal_parse. */
 struct nj_decimal {
     bool     given, exclusive, negative;

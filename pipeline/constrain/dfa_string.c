@@ -147,3 +147,18 @@ cleanup:
     free(s.tails);
     return status;
 }
+
+nj_status nj_dfa_add_free_string(struct nj_grammar *g, struct nj_error *error)
+{
+    struct nj_chars any = {0};
+    uint32_t        dfa;
+    nj_status       status = nj_chars_any(&any, error);
+    if (status == NJ_OK)
+        status = nj_dfa_string(&any, g, &dfa, error);
+    nj_chars_free(&any);
+    if (status == NJ_OK && !NJ_ROOM(g->lexemes, 1))
+        status = nj_fail(error, "no memory for a grammar");
+    if (status == NJ_OK)
+        g->lexemes.data[g->lexemes.count++] = (struct nj_lexeme){.kind = NJ_LEX_DFA, .at = dfa, .max = NJ_UNLIMITED};
+    return status;
+}

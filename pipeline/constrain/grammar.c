@@ -181,25 +181,10 @@ nj_status nj_value_of(struct nj_compiler *c, const struct nj_parts *parts, uint3
 
 /* --- the whole --- */
 
-static nj_status add_free_string(struct nj_compiler *c)
-{
-    struct nj_chars any = {0};
-    uint32_t        dfa;
-    nj_status       status = nj_chars_any(&any, c->error);
-    if (status == NJ_OK)
-        status = nj_dfa_string(&any, c->g, &dfa, c->error);
-    nj_chars_free(&any);
-    if (status == NJ_OK && !NJ_ROOM(c->g->lexemes, 1))
-        status = nj_no_memory(c);
-    if (status == NJ_OK)
-        c->g->lexemes.data[c->g->lexemes.count++] = (struct nj_lexeme){.kind = NJ_LEX_DFA, .at = dfa, .max = NJ_UNLIMITED};
-    return status;
-}
-
 static nj_status compile(struct nj_compiler *c)
 {
     struct nj_parts top    = {0};
-    nj_status       status = add_free_string(c);
+    nj_status       status = nj_dfa_add_free_string(c->g, c->error);
     if (status == NJ_OK)
         status = nj_read_root(c);
     if (status == NJ_OK)

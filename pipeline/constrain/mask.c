@@ -3,17 +3,60 @@
 #include "pipeline/constrain/body.h"
 #include "pipeline/constrain/constraint_state.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void set_bit(uint64_t *bits, int32_t id)
+struct mask {
+    struct nj_constraint *c;
+    uint64_t             *bits;
+    uint32_t              count;
+    bool                  filled; /* a body has been laid into it */
+};
+
+static void allow(struct mask *mask, int32_t id)
 {
-    bits[(uint32_t)id / 64] |= UINT64_C(1) << (uint32_t)id % 64;
+    uint64_t *word = &mask->bits[(uint32_t)id / 64], bit = UINT64_C(1) << (uint32_t)id % 64;
+    mask->count += (*word & bit) == 0;
+    *word |= bit;
+}
+
+static uint32_t count_bits(uint64_t x)
+{
+    x -= x >> 1 & UINT64_C(0x5555555555555555);
+    x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
+    x = (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    return (uint32_t)(x * UINT64_C(0x0101010101010101) >> 56);
+}
+
+/* A single reading inside a string or number, the most common case, without the machine: true if `byte` was judged, and then scratch[end] is the next
+ * configuration if there is one. */
+static bool step_alone(struct nj_constraint *c, uint32_t at, uint8_t byte)
+{
+    const struct nj_grammar *g      = c->g;
+    struct nj_config         config = c->scratch.data[at];
+    if (config.top.kind != NJ_AT_DFA)
+        return false;
+    const struct nj_lexeme    *lexeme  = &g->lexemes.data[config.top.spec];
+    const struct nj_dfa       *dfa     = &g->dfas.data[lexeme->at];
+    const struct nj_dfa_state *info    = g->dfa_states.data + dfa->info;
+    bool                       counted = (info[config.top.at].flags & NJ_DFA_BOUNDARY) && (lexeme->min || lexeme->max != NJ_UNLIMITED);
+    if (counted || (info[config.top.at].flags & NJ_DFA_ACCEPT))
+        return false;
+    config.top.at = nj_dfa_next(g, dfa, config.top.at, byte);
+    if (config.top.at == 0)
+        return true;
+    if (info[config.top.at].flags & NJ_DFA_FINAL)
+        return false;
+    if (!nj_configs_add(&c->scratch, &config))
+        c->machine.failed = true;
+    return true;
 }
 
 /* Walks the tree from the configurations scratch[0 .. count - 1]. The sets of one path stand behind each other in scratch. */
-static void walk(struct nj_constraint *c, uint32_t count, uint64_t *bits)
+static void walk(struct mask *mask, uint32_t count)
 {
+    struct nj_constraint       *c = mask->c;
     const struct nj_vocabulary *v = c->vocabulary;
     uint32_t                    begin[NJ_TOKEN_BYTES + 2], end[NJ_TOKEN_BYTES + 2];
     struct nj_mark              marks[NJ_TOKEN_BYTES + 2];
@@ -25,7 +68,8 @@ static void walk(struct nj_constraint *c, uint32_t count, uint64_t *bits)
         c->scratch.count        = end[depth - 1];
         c->machine.frames.count = marks[depth - 1].frames;
         c->machine.keys.count   = marks[depth - 1].keys;
-        nj_configs_step(&c->machine, &c->scratch, begin[depth - 1], end[depth - 1] - begin[depth - 1], v->byte[node]);
+        if (end[depth - 1] - begin[depth - 1] != 1 || !step_alone(c, begin[depth - 1], v->byte[node]))
+            nj_configs_step(&c->machine, &c->scratch, begin[depth - 1], end[depth - 1] - begin[depth - 1], v->byte[node]);
         if (c->scratch.count == end[depth - 1]) {
             node = v->skip[node];
             continue;
@@ -34,50 +78,60 @@ static void walk(struct nj_constraint *c, uint32_t count, uint64_t *bits)
         end[depth]   = c->scratch.count;
         marks[depth] = nj_constraint_mark(c);
         for (uint32_t i = v->first[node]; i < v->first[node + 1]; i++)
-            set_bit(bits, v->order[i]);
+            allow(mask, v->order[i]);
         node++;
     }
 }
 
 /* --- strings --- */
 
-/* Whether a configuration stands inside a string where many tokens may come; *dfa, *state say where. */
-static bool in_body(const struct nj_grammar *g, const struct nj_config *config, uint32_t *dfa, uint32_t *state)
+/* The body of a configuration inside a string where many tokens may come; NULL: it is at no such place, or memory is gone (machine.failed). */
+static const struct nj_body *body_of(struct nj_constraint *c, const struct nj_config *config)
 {
     const struct nj_item *item = &config->top;
     if (item->kind != NJ_AT_DFA && item->kind != NJ_AT_FURTHER_KEY)
-        return false;
-    *dfa                            = item->kind == NJ_AT_DFA ? g->lexemes.data[item->spec].at : NJ_FREE_STRING;
-    *state                          = item->at;
-    const struct nj_dfa       *d    = &g->dfas.data[*dfa];
-    const struct nj_dfa_state *info = &g->dfa_states.data[d->info + *state];
+        return NULL;
+    const struct nj_lexeme    *lexeme = item->kind == NJ_AT_DFA ? &c->g->lexemes.data[item->spec] : NULL;
+    const uint32_t             dfa    = lexeme ? lexeme->at : NJ_FREE_STRING;
+    const struct nj_dfa_state *info   = &c->g->dfa_states.data[c->g->dfas.data[dfa].info + item->at];
     if ((info->flags & (NJ_DFA_MANY | NJ_DFA_BOUNDARY)) != (NJ_DFA_MANY | NJ_DFA_BOUNDARY))
-        return false;
-    if (info->flags & NJ_DFA_ANYTHING) { /* all free strings share one body */
-        const struct nj_dfa *free_string = &g->dfas.data[NJ_FREE_STRING];
-        *dfa                             = NJ_FREE_STRING;
-        *state                           = nj_dfa_next(g, free_string, free_string->start, '"');
-    }
-    return true;
+        return NULL;
+    if (info->flags & NJ_DFA_ANYTHING)
+        return c->vocabulary->free_string;
+    const struct nj_body *body = nj_body_of(c->g, c->vocabulary, dfa, item->at, lexeme && lexeme->max != NJ_UNLIMITED);
+    c->machine.failed |= body == NULL;
+    return body;
 }
 
-static void allow_inside(const struct nj_body *body, uint32_t room, uint32_t size, uint64_t *bits)
+/* One bit for each of 64 tokens that need at most `room` characters: a subtraction in eight bytes at a time leaves the answer in their highest bits. */
+static uint64_t fitting(const uint8_t *need, uint32_t room)
 {
-    size_t words = NJ_MASK_WORDS(size);
-    if (room >= body->most) {
-        for (size_t i = 0; i < words; i++)
-            bits[i] |= body->inside[i];
+    const uint64_t high = UINT64_C(0x8080808080808080), rooms = UINT64_C(0x0101010101010101) * (room | 0x80);
+    uint64_t       fits = 0;
+    for (unsigned group = 0; group < 8; group++) {
+        uint64_t eight;
+        memcpy(&eight, need + group * 8, sizeof eight);
+        fits |= (((rooms - le64toh(eight)) & high) >> 7) * UINT64_C(0x0102040810204080) >> 56 << group * 8;
+    }
+    return fits;
+}
+
+/* Tokens that stay inside the string and leave room for what it still needs. */
+static void allow_inside(struct mask *mask, const struct nj_body *body, uint32_t room)
+{
+    size_t words = NJ_MASK_WORDS(mask->c->vocabulary->size);
+    if (room >= body->most && !mask->filled) {
+        memcpy(mask->bits, body->inside, words * sizeof *mask->bits);
+        mask->count  = body->inside_count;
+        mask->filled = true;
         return;
     }
-    for (size_t word = 0; word < words; word++) {
-        uint64_t some = body->inside[word];
-        if (!some)
-            continue;
-        uint64_t fits = 0;
-        for (unsigned bit = 0; bit < 64 && word * 64 + bit < size; bit++)
-            fits |= (uint64_t)(body->need[word * 64 + bit] <= room) << bit;
-        bits[word] |= some & fits;
-    }
+    for (size_t word = 0; word < words; word++)
+        mask->bits[word] |= room >= body->most ? body->inside[word] : body->inside[word] & fitting(body->need + word * 64, room);
+    mask->count = 0;
+    for (size_t word = 0; word < words; word++)
+        mask->count += count_bits(mask->bits[word]);
+    mask->filled = true;
 }
 
 /* Steps `config` through bytes in scratch, behind what is there; true if something is left. Leaves scratch as it was. */
@@ -104,8 +158,9 @@ static bool survives(struct nj_constraint *c, const struct nj_config *config, co
 
 /* Tokens that close the string and go on behind it. They are sorted by what comes behind it: a tail that shares the bytes at which the one before it failed
  * fails, too. */
-static void allow_exits(struct nj_constraint *c, const struct nj_config *config, const struct nj_body *body, uint64_t *bits)
+static void allow_exits(struct mask *mask, const struct nj_config *config, const struct nj_body *body)
 {
+    struct nj_constraint   *c       = mask->c;
     const struct nj_item   *item    = &config->top;
     const struct nj_lexeme *lexeme  = &c->g->lexemes.data[item->spec];
     bool                    counted = item->kind == NJ_AT_DFA;
@@ -129,9 +184,9 @@ static void allow_exits(struct nj_constraint *c, const struct nj_config *config,
         if (counted) {
             uint64_t chars = (uint64_t)item->count + exit->chars;
             if (chars >= lexeme->min && chars <= lexeme->max)
-                set_bit(bits, exit->id);
+                allow(mask, exit->id);
         } else if (survives(c, config, exit->tail - exit->closed, (size_t)exit->closed + exit->rest, &ignored))
-            set_bit(bits, exit->id); /* a key that is not taken */
+            allow(mask, exit->id); /* a key that is not taken */
     }
     nj_constraint_back(c, mark);
     c->scratch.count = floor;
@@ -139,37 +194,25 @@ static void allow_exits(struct nj_constraint *c, const struct nj_config *config,
 
 nj_status nj_constraint_mask(struct nj_constraint *c, uint64_t *bits, uint32_t *count, struct nj_error *error)
 {
-    const struct nj_vocabulary *v     = c->vocabulary;
-    struct nj_mark              mark  = nj_constraint_mark(c);
-    size_t                      words = NJ_MASK_WORDS(v->size);
-    uint32_t                    dfa, state;
-    memset(bits, 0, words * sizeof *bits);
+    struct nj_mark mark = nj_constraint_mark(c);
+    struct mask    mask = {.c = c, .bits = bits};
+    memset(bits, 0, NJ_MASK_WORDS(c->vocabulary->size) * sizeof *bits);
     c->scratch.count = 0;
-    for (uint32_t i = 0; i < c->now.count; i++) {
+    for (uint32_t i = 0; i < c->now.count && !c->machine.failed; i++) {
         const struct nj_config *config = &c->now.data[i];
-        if (!in_body(c->g, config, &dfa, &state)) {
-            if (!nj_configs_add(&c->scratch, config))
-                return nj_constraint_no_memory(c, error);
-            continue;
-        }
-        const struct nj_body *body = nj_body_of(c->g, v, dfa, state);
-        if (!body)
-            return nj_constraint_no_memory(c, error);
-        uint32_t room = UINT32_MAX;
-        if (config->top.kind == NJ_AT_DFA) {
-            uint32_t max = c->g->lexemes.data[config->top.spec].max;
-            room         = max == NJ_UNLIMITED ? max : max - config->top.count;
-        }
-        allow_inside(body, room, v->size, bits);
-        allow_exits(c, config, body, bits);
+        const struct nj_body   *body   = body_of(c, config);
+        if (body) {
+            uint32_t max  = config->top.kind == NJ_AT_DFA ? c->g->lexemes.data[config->top.spec].max : NJ_UNLIMITED;
+            uint32_t room = max == NJ_UNLIMITED || max - config->top.count > NJ_MOST_NEED ? NJ_MOST_NEED : max - config->top.count;
+            allow_inside(&mask, body, room);
+            allow_exits(&mask, config, body);
+        } else if (!c->machine.failed && !nj_configs_add(&c->scratch, config))
+            c->machine.failed = true;
     }
-    if (c->scratch.count)
-        walk(c, c->scratch.count, bits);
-    *count = 0;
-    for (size_t i = 0; i < words; i++)
-        for (uint64_t word = bits[i]; word; word &= word - 1)
-            ++*count;
+    if (c->scratch.count && !c->machine.failed)
+        walk(&mask, c->scratch.count);
     bool failed = c->machine.failed;
     nj_constraint_back(c, mark);
+    *count = mask.count;
     return failed ? nj_constraint_no_memory(c, error) : NJ_OK;
 }

@@ -1,4 +1,5 @@
-#include "pipeline/constrain/vocabulary_tree.h"
+#include "pipeline/constrain/body.h"
+#include "pipeline/constrain/dfa.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,21 @@ static void lay_out(struct nj_vocabulary *v, const struct token *tokens)
     v->first[nodes] = v->tokens;
 }
 
+/* Every grammar begins with the same automaton for free strings (grammar.c); what it needs of the vocabulary is found here, once. */
+static nj_status add_free_string(struct nj_vocabulary *v, struct nj_error *error)
+{
+    struct nj_grammar *g = calloc(1, sizeof *g);
+    v->free_string       = calloc(1, sizeof *v->free_string);
+    nj_status status = g && v->free_string ? nj_dfa_add_free_string(g, error) : nj_fail(error, "no memory for the tokens inside strings");
+    if (status == NJ_OK) {
+        const struct nj_dfa *dfa = &g->dfas.data[NJ_FREE_STRING];
+        if (!nj_body_build(v->free_string, g, v, NJ_FREE_STRING, nj_dfa_next(g, dfa, dfa->start, '"'), true))
+            status = nj_fail(error, "no memory for the tokens inside strings");
+    }
+    nj_grammar_close(g);
+    return status;
+}
+
 nj_status nj_vocabulary_open(const struct nj_tokenizer *tokenizer, struct nj_vocabulary **out, struct nj_error *error)
 {
     nj_status             status = NJ_OK;
@@ -105,8 +121,11 @@ nj_status nj_vocabulary_open(const struct nj_tokenizer *tokenizer, struct nj_voc
     if (!v->byte || !v->depth || !v->skip || !v->first || !v->order)
         goto no_memory;
     lay_out(v, tokens);
-    *out = v;
-    v    = NULL;
+    status = add_free_string(v, error);
+    if (status == NJ_OK) {
+        *out = v;
+        v    = NULL;
+    }
     goto cleanup;
 no_memory:
     status = nj_fail(error, "no memory for the byte tree of %u tokens", size);
@@ -125,6 +144,9 @@ void nj_vocabulary_close(struct nj_vocabulary *v)
     free(v->skip);
     free(v->first);
     free(v->order);
+    if (v->free_string)
+        nj_body_free(v->free_string);
+    free(v->free_string);
     free(v);
 }
 

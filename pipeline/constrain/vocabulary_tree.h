@@ -8,19 +8,22 @@
 
 #include "pipeline/constrain/vocabulary.h"
 
+struct nj_body;
+
 #define NJ_TOKEN_BYTES 255 /* longer tokens are left out */
 
 struct nj_vocabulary {
     const struct nj_tokenizer *tokenizer;
-    uint32_t                   size;      /* ids of the tokenizer */
-    uint32_t                   nodes;     /* without the root */
-    uint32_t                   tokens;    /* in the tree */
-    uint32_t                   max_bytes; /* of one token */
-    uint8_t                   *byte;      /* [nodes] */
-    uint8_t                   *depth;     /* [nodes] 1 for the first byte of a token */
-    uint32_t                  *skip;      /* [nodes] */
-    uint32_t                  *first;     /* [nodes + 1] */
-    int32_t                   *order;     /* [tokens] */
+    uint32_t                   size;        /* ids of the tokenizer */
+    uint32_t                   nodes;       /* without the root */
+    uint32_t                   tokens;      /* in the tree */
+    uint32_t                   max_bytes;   /* of one token */
+    uint8_t                   *byte;        /* [nodes] */
+    uint8_t                   *depth;       /* [nodes] 1 for the first byte of a token */
+    uint32_t                  *skip;        /* [nodes] */
+    uint32_t                  *first;       /* [nodes + 1] */
+    int32_t                   *order;       /* [tokens] */
+    struct nj_body            *free_string; /* the inside of a string without limits, which every grammar has (body.h) */
 };
 
 #endif

@@ -58,8 +58,8 @@ static nj_status step(struct nj_db *db, const struct nj_db_migration *migration,
     char marks[96];
     snprintf(marks, sizeof marks, "PRAGMA user_version = %zu; PRAGMA application_id = %d; COMMIT", number, NJ_DB_APPLICATION_ID);
     nj_status status = execute(db, "BEGIN IMMEDIATE", error);
-    if (status == NJ_OK)
-        status = execute(db, migration->sql, error);
+    for (size_t i = 0; status == NJ_OK && i < sizeof migration->sql / sizeof migration->sql[0] && migration->sql[i]; i++)
+        status = execute(db, migration->sql[i], error);
     if (status == NJ_OK && views)
         status = execute(db, views, error);
     if (status == NJ_OK)

@@ -153,9 +153,11 @@ static bool sound(struct nj_db *db, struct nj_error *error)
         code = sqlite3_prepare_v2(db->sql, "PRAGMA quick_check(1)", -1, &statement, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);
-    if (code == SQLITE_ROW && strcmp(nj_db_text(statement, 0), "ok") != 0) {
+    const char *said = code == SQLITE_ROW ? nj_db_text(statement, 0) : "",
+               *last = strrchr(said, '\n'); /* the first line only names the database */
+    if (code == SQLITE_ROW && strcmp(said, "ok") != 0) {
         result = false;
-        nj_fail(error, "%s", nj_db_text(statement, 0));
+        nj_fail(error, "%s", last ? last + 1 : said);
     } else if ((code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB) {
         result = false;
         nj_fail(error, "%s", sqlite3_errmsg(db->sql));
@@ -180,31 +182,56 @@ static nj_status set_aside(struct nj_db *db, char aside[4200], struct nj_error *
     return NJ_OK;
 }
 
-/* Copies what people decided out of the damaged file, row by row until it cannot be read further. Everything else comes back from the card. */
+/* One statement about one row of the damaged file; what cannot be read is left. */
+static void carry(struct nj_db *db, const char *sql, int64_t key)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(db->sql, sql, -1, &statement, NULL) == SQLITE_OK) {
+        sqlite3_bind_int64(statement, 1, key);
+        sqlite3_step(statement);
+    }
+    sqlite3_finalize(statement);
+}
+
+/* A correction without its answer says nothing: the foreign key keeps it out. */
+static void carry_reviews(struct nj_db *db)
+{
+    sqlite3_stmt *review = NULL;
+    if (sqlite3_prepare_v2(db->sql, "SELECT review, answer FROM aside.review ORDER BY review", -1, &review, NULL) == SQLITE_OK)
+        while (sqlite3_step(review) == SQLITE_ROW) {
+            int64_t answer = sqlite3_column_int64(review, 1);
+            if (answer) {
+                carry(db, "INSERT OR IGNORE INTO answer SELECT * FROM aside.answer WHERE answer = ?", answer);
+                carry(db, "INSERT OR IGNORE INTO detection SELECT * FROM aside.detection WHERE answer = ?", answer);
+            }
+            carry(db, "INSERT OR IGNORE INTO review SELECT * FROM aside.review WHERE review = ?", sqlite3_column_int64(review, 0));
+        }
+    sqlite3_finalize(review);
+}
+
+/* Copies out of the damaged file what the card cannot bring back: what people decided, what the station learned and measured. */
 static int64_t carry_over(struct nj_db *db, const char *aside)
 {
-    static const char *const steps[] = {
+    static const char *const tables[] = {
         "INSERT OR IGNORE INTO station SELECT * FROM aside.station",
         "INSERT OR IGNORE INTO card SELECT * FROM aside.card",
         "INSERT OR IGNORE INTO clock_offset SELECT * FROM aside.clock_offset",
-        "INSERT OR IGNORE INTO answer SELECT * FROM aside.answer WHERE author = 'ranger'",
-        "INSERT OR IGNORE INTO detection SELECT * FROM aside.detection WHERE answer IN (SELECT answer FROM main.answer)",
-        "INSERT OR IGNORE INTO review SELECT * FROM aside.review",
         "INSERT OR IGNORE INTO state SELECT * FROM aside.state",
         "INSERT INTO sample SELECT * FROM aside.sample",
         "INSERT INTO decision SELECT at_utc, what, reason, NULL FROM aside.decision",
     };
     int64_t       reviews = 0;
     sqlite3_stmt *attach  = NULL;
-    if (sqlite3_prepare_v2(db->sql, "ATTACH ? AS aside", -1, &attach, NULL) == SQLITE_OK &&
-        sqlite3_bind_text(attach, 1, aside, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(attach) == SQLITE_DONE) {
-        sqlite3_finalize(attach);
-        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) /* each on its own: what one cannot read another may */
-            sqlite3_exec(db->sql, steps[i], NULL, NULL, NULL);
-        pragma(db, "SELECT count(*) FROM review", &reviews, NULL);
-        sqlite3_exec(db->sql, "DETACH aside", NULL, NULL, NULL);
-    } else
-        sqlite3_finalize(attach);
+    bool          there   = sqlite3_prepare_v2(db->sql, "ATTACH ? AS aside", -1, &attach, NULL) == SQLITE_OK &&
+                 sqlite3_bind_text(attach, 1, aside, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(attach) == SQLITE_DONE;
+    sqlite3_finalize(attach);
+    if (!there)
+        return 0;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        sqlite3_exec(db->sql, tables[i], NULL, NULL, NULL);
+    carry_reviews(db);
+    pragma(db, "SELECT count(*) FROM review", &reviews, NULL);
+    sqlite3_exec(db->sql, "DETACH aside", NULL, NULL, NULL);
     return reviews;
 }
 

@@ -237,8 +237,7 @@ static const char triggers_1[] = "CREATE TRIGGER file_made AFTER INSERT ON file 
                                                       " BEGIN " SPECIES_SUM("new", "+") "END;";
 
 const struct nj_db_migration nj_db_migrations[] = {
-    {"the first tables", tables_1},
-    {"sums a night", triggers_1},
+    {"the first tables", {tables_1, triggers_1}},
 };
 const size_t nj_db_migration_count = sizeof nj_db_migrations / sizeof nj_db_migrations[0];
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 struct nj_db_migration {
-    const char *what, *sql;
+    const char *what, *sql[4]; /* run one after the other, up to the first NULL */
 };
 
 extern const struct nj_db_migration nj_db_migrations[];

@@ -10,12 +10,13 @@
 
 static char scratch[] = "/tmp/nightjar-packed-XXXXXX";
 
-static bool convert(const char *shared, const char *name, const struct nj_plan_options *plan, unsigned threads, char target[4096])
+static bool convert(const char *shared, const char *name, const struct nj_plan_options *plan, const char *keep, unsigned threads,
+                    char target[4096])
 {
     char                      source[4096];
     struct nj_error           error = {0};
     struct nj_convert_report  report;
-    struct nj_convert_options options = {.plan = *plan};
+    struct nj_convert_options options = {.plan = *plan, .keep = keep};
     snprintf(source, sizeof source, "%s/reference/checkpoints/%s", shared, name);
     snprintf(target, 4096, "%s/%s.nj", scratch, name);
     nj_status status = nj_pool_open(threads, &options.pool, &error);
@@ -106,7 +107,7 @@ int main(void)
         return tap_done();
     }
     for (size_t i = 0; i < sizeof reference_hashes / sizeof *reference_hashes; i++)
-        if (convert(shared, reference_hashes[i].name, &plain, 1 + (unsigned)i % 3, file)) {
+        if (convert(shared, reference_hashes[i].name, &plain, NULL, 1 + (unsigned)i % 3, file)) {
             check_values(file, reference_hashes[i].name, "packed");
             check_tokenizer(file);
             if (!strcmp(reference_hashes[i].name, "tiny-w4a16-g128")) {
@@ -117,10 +118,17 @@ int main(void)
         }
     for (size_t i = 0; i < sizeof quantised / sizeof *quantised; i++) {
         const struct nj_plan_options plan = {.quantize = true, .group = quantised[i].group};
-        if (convert(shared, quantised[i].source, &plan, 2, file))
+        if (convert(shared, quantised[i].source, &plan, NULL, 2, file))
             check_values(file, quantised[i].result, "quantised here");
         unlink(file);
     }
+    char keep[4096];
+    snprintf(keep, sizeof keep, "%s/reference/golden/prune-keep.json", shared);
+    if (convert(shared, "tiny-it", &plain, keep, 2, file))
+        check_values(file, "tiny-pruned", "pruned here");
+    if (convert(shared, "tiny-it", &(struct nj_plan_options){.quantize = true, .group = 128}, keep, 2, file))
+        check_values(file, "tiny-w4a16-g128", "pruned and quantised here");
+    unlink(file);
     rmdir(scratch);
     return tap_done();
 }

@@ -21,6 +21,7 @@ const char nj_convert_details[] =
     "  --partial                 merge also adapters of which only a part fits\n"
     "  --prune-mlp FRACTION      remove the least salient MLP channels of each layer\n"
     "  --prune-keep FILE.json    keep exactly the channels that FILE lists for each layer\n"
+    "  --to compressed-tensors   write a folder that transformers and vLLM load, in place of a packed file; -o names it\n"
     "  --random tiny|e4b         in place of SOURCE: random weights, never trained, for demonstrations and measurements\n"
     "  --seed N                  of the random weights (0)\n";
 
@@ -64,11 +65,19 @@ static int choose(const char *text, const char *const *names)
 static int read_options(int argc, char **argv, struct nj_convert_options *options, const char **adapters, const char **source,
                         const char **target)
 {
-    static const struct option known[] = {
-        {"output", required_argument, NULL, 'o'},    {"quantize", required_argument, NULL, 'q'},   {"group", required_argument, NULL, 'g'},
-        {"head", required_argument, NULL, 'h'},      {"mmproj", required_argument, NULL, 'm'},     {"random", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 's'},      {"lora", required_argument, NULL, 'l'},       {"partial", no_argument, NULL, 'p'},
-        {"prune-mlp", required_argument, NULL, 'x'}, {"prune-keep", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"output", required_argument, NULL, 'o'},
+                                          {"quantize", required_argument, NULL, 'q'},
+                                          {"group", required_argument, NULL, 'g'},
+                                          {"head", required_argument, NULL, 'h'},
+                                          {"mmproj", required_argument, NULL, 'm'},
+                                          {"random", required_argument, NULL, 'r'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"lora", required_argument, NULL, 'l'},
+                                          {"partial", no_argument, NULL, 'p'},
+                                          {"to", required_argument, NULL, 't'},
+                                          {"prune-mlp", required_argument, NULL, 'x'},
+                                          {"prune-keep", required_argument, NULL, 'k'},
+                                          {NULL, 0, NULL, 0}};
     static const char *const methods[] = {"none", "w4a16", NULL}, *const groups[] = {"channel", "32", "64", "128", NULL},
                              *const heads[] = {"keep", "bf16", "int8", "int4", NULL};
     static const uint32_t           sizes[] = {0, 32, 64, 128};
@@ -95,6 +104,11 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
             break;
         case 'p':
             options->partial = true;
+            break;
+        case 't':
+            if (strcmp(optarg, "compressed-tensors") && strcmp(optarg, "nightjar"))
+                return nj_usage("convert", "--to %s: it is compressed-tensors, or nightjar for the packed file", optarg);
+            options->to_folder = *optarg == 'c';
             break;
         case 'x':
             options->prune = strtod(optarg, &end);

@@ -1,4 +1,5 @@
 #include "pipeline/model/convert.h"
+#include "pipeline/model/export.h"
 #include "pipeline/model/packed.h"
 #include "pipeline/model/prune.h"
 #include "pipeline/model/random_model.h"
@@ -286,7 +287,8 @@ nj_status nj_convert(const char *source, const char *target, const struct nj_con
     struct nj_plan_options planning               = options->plan;
     struct nj_keep         keep                   = {0};
     struct nj_lora        *loras[NJ_MAX_ADAPTERS] = {NULL};
-    planning.exact_merge                          = true;
+    planning.exact_merge                          = !options->to_folder;
+    planning.published                            = options->to_folder;
     *report                                       = (struct nj_convert_report){0};
     nj_status status =
         options->random ? nj_random_open(source, options->seed, &weights, error) : nj_weights_open(source, &opening, &weights, error);
@@ -301,8 +303,9 @@ nj_status nj_convert(const char *source, const char *target, const struct nj_con
     if (status == NJ_OK)
         status = nj_plan_settle(&plan, error);
     if (status == NJ_OK)
-        status = nj_packed_write(&plan, &writing, target, error);
-    if (status == NJ_OK) {
+        status = options->to_folder ? nj_export_write(&plan, &writing, target, &report->bytes, error)
+                                    : nj_packed_write(&plan, &writing, target, error);
+    if (status == NJ_OK && !options->to_folder) {
         tell(&conversion, "checking", 0, 1);
         status = check_written(target, report, error);
     }

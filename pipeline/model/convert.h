@@ -13,6 +13,7 @@ struct nj_convert_options {
     const char            *mmproj;        /* or NULL */
     const char *const     *adapters;      /* folders of LoRA adapters, merged in this order */
     size_t                 adapter_count; /* at most NJ_MAX_ADAPTERS */
+    bool                   to_folder;     /* write a folder in the published layout (export.h) in place of a packed file */
     double                 prune;         /* fraction of MLP channels to remove; 0: none */
     const char            *keep;          /* a file that lists the channels that stay (prune.h); or NULL */
     bool                   partial;       /* merge adapters that fit only in part */

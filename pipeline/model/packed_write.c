@@ -8,14 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#define BATCH_BYTES (8u << 20) /* one portion of output */
-#define MAX_PARTS   3
 
 /* What becomes one tensor (or one tensor and its scales): one module, or several that the engine walks together. */
 struct unit {
-    struct nj_plan_module *part[MAX_PARTS];
+    struct nj_plan_module *part[NJ_WORK_PARTS];
     size_t                 parts;
     bool                   alternating; /* panel by panel; otherwise one part after the other */
     bool                   panels;
@@ -34,14 +30,9 @@ struct work {
     uint8_t                       *tokenizer;
     size_t                         tokenizer_size;
     json_t                        *metadata, *matrices;
-    unsigned                       threads;
-    size_t                         scratch; /* floats a thread */
-    float                         *scratch_memory;
-    int8_t                        *q_memory;     /* [threads][16][most columns] */
-    float                         *scale_memory; /* [threads][16][most columns] */
-    double                        *error;        /* [threads][MAX_PARTS][2] */
-    uint8_t                       *batch;        /* rows or panels of one portion */
-    uint8_t                       *unit_scales;  /* scales of one unit */
+    struct nj_row_work             rows;
+    uint8_t                       *batch;  /* rows or panels of one portion */
+    uint8_t                       *scales; /* of one unit */
 };
 
 static bool multimodal(const struct nj_plan *plan)
@@ -164,21 +155,21 @@ static void describe_unit(struct work *work, const struct unit *unit)
     }
 }
 
-/* ---- One portion: a run of panels or rows of a unit, filled by all threads. ---- */
+/* ---- One portion: a run of panels of a unit, filled by all threads. ---- */
 
 struct portion {
     struct work       *work;
     const struct unit *unit;
-    uint64_t           first; /* panel or row of the tensor */
+    uint64_t           first; /* panel of the tensor */
     uint64_t           panel_bytes, scale_bytes;
 };
 
 static void fill_panel(void *arg, size_t index, unsigned thread)
 {
-    const struct portion *portion = arg;
-    struct work          *work    = portion->work;
-    const struct unit    *unit    = portion->unit;
-    uint64_t              panel = portion->first + index, part = 0;
+    const struct portion     *portion = arg;
+    const struct nj_row_work *rows    = &portion->work->rows;
+    const struct unit        *unit    = portion->unit;
+    uint64_t                  panel = portion->first + index, part = 0;
     if (unit->alternating) {
         part  = panel % 2;
         panel = panel / 2;
@@ -187,72 +178,19 @@ static void fill_panel(void *arg, size_t index, unsigned thread)
             panel -= nj_w4_panels(unit->part[part++]->rows.rows);
     const struct nj_plan_module *entry = unit->part[part];
     uint32_t                     cols = entry->rows.cols, row = (uint32_t)panel * 16, groups = cols / entry->group;
-    uint32_t                     count   = entry->rows.rows - row < 16 ? entry->rows.rows - row : 16;
-    float                       *scratch = work->scratch_memory + thread * work->scratch;
-    int8_t                      *q       = work->q_memory + thread * 8 * work->scratch;
-    float                       *scales  = work->scale_memory + thread * 8 * work->scratch;
-    double                      *changed = work->error + (thread * MAX_PARTS + part) * 2;
+    uint32_t                     count  = entry->rows.rows - row < 16 ? entry->rows.rows - row : 16;
+    int8_t                      *q      = nj_row_work_integers(rows, thread);
+    float                       *scales = nj_row_work_scales(rows, thread);
     for (uint32_t i = 0; i < count; i++)
-        nj_plan_row_integers(entry, row + i, scratch, q + (size_t)i * cols, scales + (size_t)i * groups, changed);
-    nj_w4_pack_panel(q, scales, count, cols, entry->group, panel_scale_format(entry), work->batch + index * portion->panel_bytes,
-                     work->unit_scales + (portion->first + index) * portion->scale_bytes);
-}
-
-static void fill_row(void *arg, size_t index, unsigned thread)
-{
-    const struct portion        *portion = arg;
-    struct work                 *work    = portion->work;
-    const struct nj_plan_module *entry   = portion->unit->part[0];
-    uint32_t                     row     = (uint32_t)(portion->first + index);
-    float                       *scratch = work->scratch_memory + thread * work->scratch;
-    uint8_t                     *out     = work->batch + index * portion->panel_bytes;
-    if (!entry->group) {
-        nj_plan_row_bytes(entry, row, scratch, out);
-        return;
-    }
-    int8_t  *q      = work->q_memory + thread * 8 * work->scratch;
-    float   *scales = work->scale_memory + thread * 8 * work->scratch;
-    uint32_t cols = entry->rows.cols, groups = cols / entry->group;
-    nj_plan_row_integers(entry, row, scratch, q, scales, work->error + thread * MAX_PARTS * 2);
-    nj_narrow(entry->scale_format, scales, groups, work->unit_scales + row * portion->scale_bytes);
-    if (entry->format == NJ_I8_ROWS) {
-        memcpy(out, q, cols);
-        return;
-    }
-    memset(out, 0, nj_format_row_bytes(NJ_W4_ROWS, cols));
-    for (uint32_t i = 0; i < cols; i++)
-        out[i / 2] |= (uint8_t)((q[i] + 8) << 4 * (i % 2));
-}
-
-/* Pages of the source that have been read need not stay in memory. */
-static void release(const struct nj_matrix *matrix)
-{
-    uint64_t  row   = nj_format_row_bytes(matrix->format, matrix->cols);
-    uint64_t  size  = matrix->format == NJ_W4_PANELS ? nj_w4_panels(matrix->rows) * nj_w4_panel_bytes(matrix->cols) * matrix->panel_step
-                                                     : matrix->rows * row;
-    uintptr_t begin = ((uintptr_t)matrix->data + 4095) / 4096 * 4096, end = ((uintptr_t)matrix->data + size) / 4096 * 4096;
-    if (end > begin)
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
+        nj_plan_row_integers(entry, row + i, nj_row_work_scratch(rows, thread), q + (size_t)i * cols, scales + (size_t)i * groups,
+                             nj_row_work_error(rows, thread, part));
+    nj_w4_pack_panel(q, scales, count, cols, entry->group, panel_scale_format(entry), portion->work->batch + index * portion->panel_bytes,
+                     portion->work->scales + (portion->first + index) * portion->scale_bytes);
 }
 
 static nj_status report(const struct work *work, struct nj_error *error)
 {
-    const struct nj_write_options *options = work->options;
-    if (options->progress && options->progress(options->progress_arg, nj_writer_done(work->writer), nj_writer_total(work->writer)))
-        return nj_fail_as(NJ_STOPPED, error, "stopped; nothing was left behind");
-    return NJ_OK;
-}
-
-static void note_errors(const struct work *work, const struct unit *unit)
-{
-    for (size_t part = 0; part < unit->parts; part++) {
-        double sum[2] = {0, 0};
-        for (unsigned thread = 0; thread < work->threads; thread++)
-            for (int i = 0; i < 2; i++)
-                sum[i] += work->error[(thread * MAX_PARTS + part) * 2 + (size_t)i];
-        unit->part[part]->error = sum[1] > 0 ? sqrt(sum[0] / sum[1]) : 0;
-    }
-    memset(work->error, 0, work->threads * MAX_PARTS * 2 * sizeof *work->error);
+    return nj_row_work_report(&work->rows, nj_writer_done(work->writer), nj_writer_total(work->writer), error);
 }
 
 /* An empty table (a model made to measure speed) takes no space on disk. */
@@ -261,13 +199,37 @@ static bool is_zero(const uint8_t *bytes, uint64_t size)
     return bytes[0] == 0 && !memcmp(bytes, bytes + 1, size - 1);
 }
 
+static nj_status write_portions(struct work *work, const struct unit *unit, uint64_t count, struct portion *portion, struct nj_error *error)
+{
+    const struct nj_plan_module *entry = unit->part[0];
+    uint64_t                     step  = NJ_WORK_PORTION / portion->panel_bytes + 1;
+    work->batch                        = malloc(step * portion->panel_bytes);
+    work->scales                       = malloc(count * portion->scale_bytes + 1);
+    if (!work->batch || !work->scales)
+        return nj_fail(error, "%s: no memory to pack it", unit->name);
+    for (uint64_t at = 0; at < count; at += step) {
+        uint64_t size = count - at < step ? count - at : step, bytes = size * portion->panel_bytes;
+        portion->first = at;
+        if (unit->panels)
+            nj_pool_run(work->options->pool, size, fill_panel, portion);
+        else
+            nj_row_work_rows(&work->rows, entry, (uint32_t)at, (uint32_t)size, work->batch, work->scales);
+        if (entry->module->kind == NJ_MODULE_TABLE && is_zero(work->batch, bytes))
+            NJ_TRY(nj_writer_hole(work->writer, bytes, error));
+        else
+            NJ_TRY(nj_writer_write(work->writer, work->batch, bytes, error));
+        NJ_TRY(report(work, error));
+        if (entry->module->kind == NJ_MODULE_TABLE || entry->module->kind == NJ_MODULE_HEAD)
+            nj_release_pages(entry->rows.matrix);
+    }
+    return portion->scale_bytes ? nj_writer_write(work->writer, work->scales, count * portion->scale_bytes, error) : NJ_OK;
+}
+
 static nj_status write_unit(struct work *work, const struct unit *unit, struct nj_error *error)
 {
     const struct nj_plan_module *entry   = unit->part[0];
     struct portion               portion = {.work = work, .unit = unit};
     uint64_t                     count   = entry->rows.rows;
-    uint32_t                     groups  = entry->group ? entry->rows.cols / entry->group : 0;
-    nj_status                    status  = NJ_OK;
     if (unit->panels) {
         count = 0;
         for (size_t i = 0; i < unit->parts; i++)
@@ -275,34 +237,14 @@ static nj_status write_unit(struct work *work, const struct unit *unit, struct n
         portion.panel_bytes = nj_w4_panel_bytes(entry->rows.cols);
         portion.scale_bytes = nj_w4_panel_scale_bytes(entry->rows.cols, entry->group, panel_scale_format(entry));
     } else {
-        portion.panel_bytes = nj_format_row_bytes(entry->format, entry->rows.cols);
-        portion.scale_bytes = groups * nj_format_row_bytes(entry->scale_format, 1);
+        portion.panel_bytes = nj_stored_row_bytes(entry);
+        portion.scale_bytes = nj_stored_scale_bytes(entry);
     }
-    uint64_t step     = BATCH_BYTES / portion.panel_bytes + 1;
-    work->batch       = malloc(step * portion.panel_bytes);
-    work->unit_scales = malloc(count * portion.scale_bytes + 1);
-    if (!work->batch || !work->unit_scales)
-        status = nj_fail(error, "%s: no memory to pack it", unit->name);
-    for (uint64_t at = 0; at < count && status == NJ_OK; at += step) {
-        uint64_t size = count - at < step ? count - at : step;
-        portion.first = at;
-        nj_pool_run(work->options->pool, size, unit->panels ? fill_panel : fill_row, &portion);
-        status = entry->module->kind == NJ_MODULE_TABLE && is_zero(work->batch, size * portion.panel_bytes)
-                     ? nj_writer_hole(work->writer, size * portion.panel_bytes, error)
-                     : nj_writer_write(work->writer, work->batch, size * portion.panel_bytes, error);
-        if (status == NJ_OK)
-            status = report(work, error);
-        if (entry->module->kind == NJ_MODULE_TABLE || entry->module->kind == NJ_MODULE_HEAD)
-            release(entry->rows.matrix);
-    }
-    if (status == NJ_OK && groups)
-        status = nj_writer_write(work->writer, work->unit_scales, count * portion.scale_bytes, error);
-    for (size_t i = 0; i < unit->parts; i++)
-        release(unit->part[i]->rows.matrix);
-    note_errors(work, unit);
+    nj_status status = write_portions(work, unit, count, &portion, error);
+    nj_row_work_end(&work->rows, unit->part, unit->parts);
     free(work->batch);
-    free(work->unit_scales);
-    work->batch = work->unit_scales = NULL;
+    free(work->scales);
+    work->batch = work->scales = NULL;
     return status;
 }
 
@@ -310,18 +252,12 @@ static nj_status write_unit(struct work *work, const struct unit *unit, struct n
 
 static nj_status allocate(struct work *work, struct nj_error *error)
 {
-    work->threads        = work->options->pool ? nj_pool_threads(work->options->pool) : 1;
-    work->scratch        = nj_plan_scratch(work->plan);
-    work->units          = calloc(work->plan->count, sizeof *work->units);
-    work->scratch_memory = malloc(work->threads * work->scratch * sizeof(float));
-    work->q_memory       = malloc(work->threads * 8 * work->scratch);
-    work->scale_memory   = malloc(work->threads * 8 * work->scratch * sizeof(float));
-    work->error          = calloc(work->threads * MAX_PARTS * 2, sizeof(double));
-    work->metadata       = json_object();
-    work->matrices       = json_object();
-    if (!work->units || !work->scratch_memory || !work->q_memory || !work->scale_memory || !work->error)
-        return nj_fail(error, "no memory to convert with %u threads", work->threads);
-    return NJ_OK;
+    work->units    = calloc(work->plan->count, sizeof *work->units);
+    work->metadata = json_object();
+    work->matrices = json_object();
+    if (!work->units)
+        return nj_fail(error, "no memory to convert %zu modules", work->plan->count);
+    return nj_row_work_open(&work->rows, work->plan, work->options, error);
 }
 
 static nj_status read_companions(struct work *work, struct nj_error *error)
@@ -441,10 +377,7 @@ nj_status nj_packed_write(struct nj_plan *plan, const struct nj_write_options *o
     nj_carried_free(&work.files);
     free(work.tokenizer);
     free(work.units);
-    free(work.scratch_memory);
-    free(work.q_memory);
-    free(work.scale_memory);
-    free(work.error);
+    nj_row_work_close(&work.rows);
     json_decref(work.metadata);
     json_decref(work.matrices);
     return status;

@@ -79,6 +79,15 @@ static void keep(struct nj_plan_module *entry)
     }
 }
 
+/* The published layout knows plain weights and int4. */
+static void make_plain(struct nj_plan_module *entry)
+{
+    if (entry->format <= NJ_BF16 || entry->format == NJ_W4_ROWS)
+        return;
+    entry->format = NJ_BF16;
+    entry->group  = 0;
+}
+
 static void quantize_to(struct nj_plan_module *entry, uint32_t group)
 {
     bool plain          = entry->rows.matrix->format <= NJ_BF16;
@@ -141,6 +150,8 @@ nj_status nj_plan_settle(struct nj_plan *plan, struct nj_error *error)
             settle_head(plan, entry);
         else
             NJ_TRY(settle_linear(plan, entry, error));
+        if (plan->options.published)
+            make_plain(entry);
     }
     return NJ_OK;
 }

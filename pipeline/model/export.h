@@ -1,0 +1,19 @@
+/* export.h: carries out a plan as a folder in the published layout, which transformers and vLLM load: config.json, model.safetensors (or shards with an
+ * index), tokenizer files; int4 modules as compressed-tensors pack-quantized (spec part 8), the others plain.
+ *
+ * The way back is exact: integers, scales and plain weights are those of the plan, and vectors go back into the type of the config where that changes
+ * nothing. There is no audio tower in it (audio_config null). */
+#ifndef NJ_MODEL_EXPORT_H
+#define NJ_MODEL_EXPORT_H
+
+#include "pipeline/model/row_work.h"
+
+/* `folder` must not exist, or be empty. It appears under its name when it is complete. The plan must not have int8 modules or GGUF blocks left
+ * (nj_plan_options.published sees to that). *bytes: of the safetensors files. */
+nj_status nj_export_write(struct nj_plan *plan, const struct nj_write_options *options, const char *folder, uint64_t *bytes,
+                          struct nj_error *error);
+
+/* quantization_config for the int4 modules of a plan; NULL if it has none. A new reference. */
+json_t *nj_export_quantization(const struct nj_plan *plan);
+
+#endif

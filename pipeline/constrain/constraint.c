@@ -85,7 +85,7 @@ nj_status nj_constraint_no_memory(struct nj_constraint *c, struct nj_error *erro
     return nj_fail(error, "no memory to follow the document; it is nested too deep");
 }
 
-void nj_configs_step(struct nj_machine *machine, struct nj_configs *out, uint32_t at, uint32_t count, uint8_t byte)
+void nj_ways_step(struct nj_machine *machine, struct nj_ways *out, uint32_t at, uint32_t count, uint8_t byte)
 {
     uint32_t from = out->count;
     for (uint32_t i = at; i < at + count && !machine->failed; i++)
@@ -157,7 +157,7 @@ static size_t follow(struct nj_constraint *c, const uint8_t *bytes, size_t count
     *at              = 0;
     for (; taken < count; taken++) {
         uint32_t from = c->scratch.count, size = from - *at;
-        nj_configs_step(&c->machine, &c->scratch, *at, size, bytes[taken]);
+        nj_ways_step(&c->machine, &c->scratch, *at, size, bytes[taken]);
         if (c->machine.failed || c->scratch.count == from)
             break;
         memmove(c->scratch.data, c->scratch.data + from, (c->scratch.count - from) * sizeof *c->scratch.data);

@@ -41,7 +41,8 @@ nj_status nj_constraint_mask(struct nj_constraint *constraint, uint64_t *bits, u
 nj_status nj_constraint_forced(struct nj_constraint *constraint, struct nj_text *text, struct nj_error *error);
 
 /* Where the next value is one of two or more constants (enum, boolean, alternatives with different constants): how many and their JSON texts, valid until
- * the next call on this constraint. 0 anywhere else, also inside a constant. texts may be NULL. */
+ * the next call on this constraint. Where an array may end instead of getting its first item, "]" is among them. 0 anywhere else, also inside a constant.
+ * texts may be NULL. */
 size_t nj_constraint_choice(struct nj_constraint *constraint, const struct nj_string_view **texts);
 
 /* Appends the JSON pointer of the value that comes next or is being written ("/detections/0/species"). */

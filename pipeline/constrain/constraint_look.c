@@ -1,5 +1,6 @@
 /* Looking ahead: what must come, what may be chosen, and how to end. */
 #include "pipeline/constrain/constraint_state.h"
+#include "pipeline/constrain/machine_keys.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,25 +9,33 @@
 
 /* --- choices between constants --- */
 
-/* The literals that a configuration at the start of a value may be; false: it is not at one, or not all are literals. */
-static bool literals_of(const struct nj_constraint *c, const struct nj_config *config, struct nj_span *literals, uint64_t *seen)
+struct constants {
+    struct nj_span literals;
+    uint64_t       seen;      /* unique values that are there already */
+    bool           may_close; /* or the array may end instead */
+};
+
+/* The constants that come next; false: the reading is not at the start of a value, or not all are constants. */
+static bool constants_of(const struct nj_constraint *c, const struct nj_way *way, struct constants *out)
 {
-    const struct nj_item *item = &config->top;
-    *seen                      = 0;
-    if (item->kind != NJ_AT_VALUE)
-        return false;
-    if (item->phase == NJ_UNIQUE) {
-        *literals = c->g->arrays.data[item->spec].unique_values;
-        *seen     = c->machine.frames.data[config->parent].item.memory;
-    } else
-        *literals = c->g->values.data[item->spec].literals;
-    return literals->count > 0;
+    const struct nj_item *item = &way->top;
+    *out                       = (struct constants){.may_close = item->kind == NJ_AT_ARRAY};
+    if (item->kind == NJ_AT_ARRAY && item->phase == NJ_FIRST) {
+        const struct nj_array *a = &c->g->arrays.data[item->spec];
+        if (!nj_array_may_have_item(c->g, a, item))
+            return false;
+        out->literals = a->unique ? a->unique_values : c->g->values.data[nj_array_item(c->g, a, 0)].literals;
+    } else if (item->kind == NJ_AT_VALUE && item->phase == NJ_UNIQUE) {
+        out->literals = c->g->arrays.data[item->spec].unique_values;
+        out->seen     = c->machine.frames.data[way->parent].item.memory;
+    } else if (item->kind == NJ_AT_VALUE)
+        out->literals = c->g->values.data[item->spec].literals;
+    return out->literals.count > 0;
 }
 
-static bool add_text(struct nj_constraint *c, struct nj_literal literal)
+static bool add_text(struct nj_constraint *c, struct nj_string_view text, bool may_be_there)
 {
-    struct nj_string_view text = {(const char *)c->g->bytes.data + literal.text, literal.size};
-    for (uint32_t i = 0; i < c->texts.count; i++)
+    for (uint32_t i = 0; i < c->texts.count && may_be_there; i++)
         if (c->texts.data[i].size == text.size && !memcmp(c->texts.data[i].data, text.data, text.size))
             return true;
     if (!NJ_ROOM(c->texts, 1))
@@ -35,27 +44,25 @@ static bool add_text(struct nj_constraint *c, struct nj_literal literal)
     return true;
 }
 
-static size_t choice_of(struct nj_constraint *c, const struct nj_config *configs, uint32_t count)
+static size_t choice_of(struct nj_constraint *c, const struct nj_way *ways, uint32_t count)
 {
-    struct nj_span literals;
-    uint64_t       seen;
+    struct constants k;
     c->texts.count = 0;
     for (uint32_t i = 0; i < count; i++)
-        if (!literals_of(c, &configs[i], &literals, &seen))
+        if (!constants_of(c, &ways[i], &k))
             return 0;
     for (uint32_t i = 0; i < count; i++) {
-        literals_of(c, &configs[i], &literals, &seen);
-        if (count == 1 && seen == 0 && !NJ_ROOM(c->texts, literals.count))
-            return 0;
-        for (uint32_t k = 0; k < literals.count; k++) {
-            struct nj_literal literal = c->g->literals.data[literals.at + k];
-            if (k < NJ_MAX_UNIQUE && (seen >> k & 1))
+        constants_of(c, &ways[i], &k);
+        for (uint32_t n = 0; n < k.literals.count; n++) {
+            struct nj_literal     literal = c->g->literals.data[k.literals.at + n];
+            struct nj_string_view text    = {(const char *)c->g->bytes.data + literal.text, literal.size};
+            if (k.seen && (k.seen >> n & 1))
                 continue;
-            if (count == 1) /* the literals of one value differ */
-                c->texts.data[c->texts.count++] = (struct nj_string_view){(const char *)c->g->bytes.data + literal.text, literal.size};
-            else if (!add_text(c, literal))
+            if (!add_text(c, text, count > 1)) /* the constants of one value differ */
                 return 0;
         }
+        if (k.may_close && !add_text(c, (struct nj_string_view){"]", 1}, true))
+            return 0;
     }
     return c->texts.count > 1 ? c->texts.count : 0;
 }
@@ -82,7 +89,7 @@ static unsigned ways_on(struct nj_constraint *c, uint32_t at, uint32_t count, ui
         if (!(bits[b / 64] >> b % 64 & 1))
             continue;
         uint32_t before = c->scratch.count;
-        nj_configs_step(&c->machine, &c->scratch, at, count, (uint8_t)b);
+        nj_ways_step(&c->machine, &c->scratch, at, count, (uint8_t)b);
         if (c->scratch.count == before)
             continue;
         ways++;
@@ -111,13 +118,13 @@ static bool any_may_end(const struct nj_constraint *c)
     return false;
 }
 
-nj_status nj_constraint_forced(struct nj_constraint *c, struct nj_text *text, struct nj_error *error)
+nj_status nj_constraint_forced_up_to(struct nj_constraint *c, struct nj_text *text, size_t most, struct nj_error *error)
 {
     struct nj_mark mark = nj_constraint_mark(c);
     size_t         from = text->length;
     if (!begin_looking(c))
         return nj_constraint_no_memory(c, error);
-    while (text->length - from < MOST_FORCED && !c->machine.failed && !any_may_end(c)) {
+    while (text->length - from < most && !c->machine.failed && !any_may_end(c)) {
         uint32_t count = c->scratch.count;
         uint8_t  byte;
         if (choice_of(c, c->scratch.data, count) || ways_on(c, 0, count, &byte) != 1)
@@ -129,6 +136,11 @@ nj_status nj_constraint_forced(struct nj_constraint *c, struct nj_text *text, st
     bool failed = c->machine.failed || text->failed;
     nj_constraint_back(c, mark);
     return failed ? nj_constraint_no_memory(c, error) : NJ_OK;
+}
+
+nj_status nj_constraint_forced(struct nj_constraint *c, struct nj_text *text, struct nj_error *error)
+{
+    return nj_constraint_forced_up_to(c, text, MOST_FORCED, error);
 }
 
 /* --- where --- */
@@ -174,11 +186,11 @@ void nj_constraint_path(const struct nj_constraint *c, struct nj_text *path)
 
 /* --- closing --- */
 
-static uint32_t least_cost(const struct nj_constraint *c, const struct nj_config *configs, uint32_t count, uint32_t *which)
+static uint32_t least_cost(const struct nj_constraint *c, const struct nj_way *ways, uint32_t count, uint32_t *which)
 {
     uint32_t least = NJ_ENDLESS;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t cost = nj_machine_may_end(&c->machine, &configs[i]) ? 0 : nj_machine_cost(&c->machine, &configs[i]);
+        uint32_t cost = nj_machine_may_end(&c->machine, &ways[i]) ? 0 : nj_machine_cost(&c->machine, &ways[i]);
         if (cost < least) {
             least = cost;
             if (which)
@@ -193,7 +205,7 @@ size_t nj_constraint_closing_bytes(const struct nj_constraint *c)
     return least_cost(c, c->now.data, c->now.count, NULL);
 }
 
-/* The byte after which the configuration scratch[0] is nearest to its end; what it leads to replaces it. */
+/* The byte after which the way scratch[0] is nearest to its end; what it leads to replaces it. */
 static bool step_closer(struct nj_constraint *c, struct nj_text *text)
 {
     uint64_t bits[4] = {0};
@@ -204,7 +216,7 @@ static bool step_closer(struct nj_constraint *c, struct nj_text *text)
         if (!(bits[b / 64] >> b % 64 & 1))
             continue;
         uint32_t from = c->scratch.count, which = 0;
-        nj_configs_step(&c->machine, &c->scratch, 0, 1, (uint8_t)b);
+        nj_ways_step(&c->machine, &c->scratch, 0, 1, (uint8_t)b);
         uint32_t cost = least_cost(c, c->scratch.data + from, c->scratch.count - from, &which);
         if (cost < best) {
             best       = cost;

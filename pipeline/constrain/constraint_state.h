@@ -10,8 +10,8 @@ struct nj_constraint {
     struct nj_grammar          *g;
     const struct nj_vocabulary *vocabulary;
     struct nj_machine           machine;
-    struct nj_configs           now;       /* the state */
-    struct nj_configs           scratch;   /* of one call */
+    struct nj_ways              now;       /* the state */
+    struct nj_ways              scratch;   /* of one call */
     NJ_TABLE(struct nj_string_view) texts; /* of nj_constraint_choice */
 };
 
@@ -24,7 +24,10 @@ void           nj_constraint_back(struct nj_constraint *constraint, struct nj_ma
 
 nj_status nj_constraint_no_memory(struct nj_constraint *constraint, struct nj_error *error);
 
+/* nj_constraint_forced, but no further than `most` bytes. */
+nj_status nj_constraint_forced_up_to(struct nj_constraint *constraint, struct nj_text *text, size_t most, struct nj_error *error);
+
 /* Appends to `out` all that `byte` leads to from out[at .. at + count - 1]; the new ones begin where `out` ended. */
-void nj_configs_step(struct nj_machine *machine, struct nj_configs *out, uint32_t at, uint32_t count, uint8_t byte);
+void nj_ways_step(struct nj_machine *machine, struct nj_ways *out, uint32_t at, uint32_t count, uint8_t byte);
 
 #endif

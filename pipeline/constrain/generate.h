@@ -18,6 +18,9 @@ enum nj_generation_stop {
 };
 const char *nj_generation_stop_name(enum nj_generation_stop stop); /* "eos", "length", "schema" */
 
+/* Positions beyond prompt and limit that a sequence must have room for: the branches of a choice are scored there. */
+#define NJ_GENERATE_ROOM 64
+
 /* One decision between constants, in order of the document. */
 struct nj_choice {
     char  *path;  /* JSON pointer of the value */
@@ -29,8 +32,8 @@ struct nj_choice {
 
 struct nj_generation {
     /* in */
-    struct nj_sequence *sequence;
-    const int32_t      *prompt; /* appended first */
+    struct nj_sequence *sequence; /* with room for prompt_count + limit + NJ_GENERATE_ROOM more positions */
+    const int32_t      *prompt;   /* appended first */
     size_t              prompt_count;
     const float        *features; /* of the prompt's image positions, or NULL */
     struct nj_grammar  *grammar;  /* NULL: free text */
@@ -44,7 +47,9 @@ struct nj_generation {
     void *arg;
 
     /* out; release with nj_generation_free */
-    struct nj_ids           ids; /* without the id that stopped it */
+    struct nj_ids           ids;     /* without the id that stopped it */
+    int32_t                 stop_id; /* the id that stopped it, or -1 */
+    size_t                  unfed;   /* how many of the last ids the sequence has not seen */
     struct nj_text          text;
     enum nj_generation_stop stop;
     struct nj_choice       *choices;

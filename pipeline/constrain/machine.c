@@ -10,15 +10,15 @@ uint64_t nj_key_hash(uint64_t hash, uint8_t byte)
     return (hash ^ byte) * UINT64_C(0x100000001b3);
 }
 
-bool nj_configs_add(struct nj_configs *configs, const struct nj_config *config)
+bool nj_ways_add(struct nj_ways *ways, const struct nj_way *way)
 {
-    if (!NJ_ROOM(*configs, 1))
+    if (!NJ_ROOM(*ways, 1))
         return false;
-    configs->data[configs->count++] = *config;
+    ways->data[ways->count++] = *way;
     return true;
 }
 
-static bool same_config(const struct nj_config *a, const struct nj_config *b)
+static bool same_way(const struct nj_way *a, const struct nj_way *b)
 {
     const struct nj_item *x = &a->top, *y = &b->top;
     return a->parent == b->parent && x->kind == y->kind && x->phase == y->phase && x->spaces == y->spaces && x->escape == y->escape &&
@@ -28,18 +28,18 @@ static bool same_config(const struct nj_config *a, const struct nj_config *b)
 
 struct stepping {
     struct nj_machine *m;
-    struct nj_configs *out;
+    struct nj_ways    *out;
     uint32_t           from;
     uint8_t            byte;
 };
 
 static void emit(const struct stepping *s, const struct nj_item *top, uint32_t parent)
 {
-    struct nj_config config = {.top = *top, .parent = parent};
+    struct nj_way way = {.top = *top, .parent = parent};
     for (uint32_t i = s->from; i < s->out->count; i++)
-        if (same_config(&s->out->data[i], &config))
+        if (same_way(&s->out->data[i], &way))
             return;
-    if (!nj_configs_add(s->out, &config))
+    if (!nj_ways_add(s->out, &way))
         s->m->failed = true;
 }
 
@@ -57,22 +57,22 @@ static uint32_t push(struct nj_machine *m, const struct nj_item *item, uint32_t 
 }
 
 /* A value is complete: back to what is around it. `value` is the unique value that it was, if that matters. */
-static struct nj_config pop(const struct nj_machine *m, uint32_t parent, bool unique, uint32_t value)
+static struct nj_way pop(const struct nj_machine *m, uint32_t parent, bool unique, uint32_t value)
 {
-    struct nj_config config = {.top = {.kind = NJ_AT_END}, .parent = NJ_NONE};
+    struct nj_way way = {.top = {.kind = NJ_AT_END}, .parent = NJ_NONE};
     if (parent == NJ_NONE)
-        return config;
-    config.top    = m->frames.data[parent].item;
-    config.parent = m->frames.data[parent].parent;
+        return way;
+    way.top    = m->frames.data[parent].item;
+    way.parent = m->frames.data[parent].parent;
     if (unique)
-        config.top.memory |= UINT64_C(1) << value;
-    return config;
+        way.top.memory |= UINT64_C(1) << value;
+    return way;
 }
 
 static void emit_popped(const struct stepping *s, uint32_t parent, bool unique, uint32_t value)
 {
-    struct nj_config config = pop(s->m, parent, unique, value);
-    emit(s, &config.top, config.parent);
+    struct nj_way way = pop(s->m, parent, unique, value);
+    emit(s, &way.top, way.parent);
 }
 
 static uint32_t use(struct nj_machine *m, uint32_t list, uint64_t hash)
@@ -87,14 +87,14 @@ static uint32_t use(struct nj_machine *m, uint32_t list, uint64_t hash)
 
 /* --- one byte --- */
 
-static bool space(const struct stepping *s, const struct nj_config *config)
+static bool space(const struct stepping *s, const struct nj_way *way)
 {
-    if (s->m->g->form != NJ_JSON_SPACED || config->top.spaces >= MOST_SPACES ||
+    if (s->m->g->form != NJ_JSON_SPACED || way->top.spaces >= MOST_SPACES ||
         (s->byte != ' ' && s->byte != '\n' && s->byte != '\r' && s->byte != '\t'))
         return false;
-    struct nj_item top = config->top;
+    struct nj_item top = way->top;
     top.spaces++;
-    emit(s, &top, config->parent);
+    emit(s, &top, way->parent);
     return true;
 }
 
@@ -162,13 +162,34 @@ static void step_dfa(const struct stepping *s, const struct nj_item *item, uint3
         emit(s, &top, parent);
 }
 
-static void step_value(const struct stepping *s, const struct nj_config *config)
+/* The next item begins: what is to go on behind it is put aside. */
+static struct nj_way begin_item(struct nj_machine *m, const struct nj_way *way)
+{
+    const struct nj_array *a    = &m->g->arrays.data[way->top.spec];
+    struct nj_item         item = way->top, value = {.kind = NJ_AT_VALUE};
+    value.phase = a->unique ? NJ_UNIQUE : NJ_PLAIN;
+    value.spec  = a->unique ? way->top.spec : nj_array_item(m->g, a, item.at);
+    item.phase  = NJ_NEXT;
+    item.spaces = 0;
+    item.at++;
+    return (struct nj_way){.top = value, .parent = push(m, &item, way->parent)};
+}
+
+static void begin_array(const struct stepping *s, uint32_t array, uint32_t parent)
+{
+    struct nj_way way = {.top = {.kind = NJ_AT_ARRAY, .phase = NJ_FIRST, .spec = array}, .parent = parent};
+    if (s->m->g->arrays.data[array].min > 0) /* no way around a first item */
+        way = begin_item(s->m, &way);
+    emit(s, &way.top, way.parent);
+}
+
+static void step_value(const struct stepping *s, const struct nj_way *way)
 {
     const struct nj_grammar *g    = s->m->g;
-    const struct nj_item    *item = &config->top;
+    const struct nj_item    *item = &way->top;
     if (item->phase == NJ_UNIQUE) {
         struct nj_item trie = {.phase = NJ_UNIQUE, .spec = item->spec, .at = g->arrays.data[item->spec].unique};
-        step_trie(s, &trie, config->parent);
+        step_trie(s, &trie, way->parent);
         return;
     }
     const struct nj_value *value = &g->values.data[item->spec];
@@ -177,67 +198,67 @@ static void step_value(const struct stepping *s, const struct nj_config *config)
         struct nj_item          top = {.spec = g->numbers.data[i]};
         if (l->kind == NJ_LEX_TRIE) {
             top.at = l->at;
-            step_trie(s, &top, config->parent);
+            step_trie(s, &top, way->parent);
         } else {
             top.at = g->dfas.data[l->at].start;
-            step_dfa(s, &top, config->parent);
+            step_dfa(s, &top, way->parent);
         }
     }
     for (uint32_t i = value->objects.at; i < value->objects.at + value->objects.count && s->byte == '{'; i++)
         if (g->objects.data[i].shortest < NJ_ENDLESS)
-            emit(s, &(struct nj_item){.kind = NJ_AT_OBJECT, .phase = NJ_FIRST, .spec = i, .list = NJ_NONE}, config->parent);
+            emit(s, &(struct nj_item){.kind = NJ_AT_OBJECT, .phase = NJ_FIRST, .spec = i, .list = NJ_NONE}, way->parent);
     for (uint32_t i = value->arrays.at; i < value->arrays.at + value->arrays.count && s->byte == '['; i++)
         if (g->arrays.data[i].shortest < NJ_ENDLESS)
-            emit(s, &(struct nj_item){.kind = NJ_AT_ARRAY, .phase = NJ_FIRST, .spec = i}, config->parent);
+            begin_array(s, i, way->parent);
 }
 
-static void begin_key(const struct stepping *s, const struct nj_config *config, const struct nj_object *o)
+static void begin_key(const struct stepping *s, const struct nj_way *way, const struct nj_object *o)
 {
-    const struct nj_item *item = &config->top;
+    const struct nj_item *item = &way->top;
     struct nj_item        key  = {.kind = NJ_AT_KEY, .spec = item->spec, .at = o->trie, .list = item->list};
     key.count                  = s->m->g->any_order ? item->count : item->at;
     if (nj_keys_visit(s->m, o, o->trie, item->at, item->list, nj_any_key, NULL))
-        emit(s, &key, config->parent);
+        emit(s, &key, way->parent);
     if (!nj_object_may_have_further(s->m, o, item))
         return;
     const struct nj_dfa *dfa = &s->m->g->dfas.data[NJ_FREE_STRING];
     key.kind                 = NJ_AT_FURTHER_KEY;
     key.at                   = nj_dfa_next(s->m->g, dfa, dfa->start, '"');
     key.memory               = NJ_KEY_HASH_START;
-    emit(s, &key, config->parent);
+    emit(s, &key, way->parent);
 }
 
-static void step_object(const struct stepping *s, const struct nj_config *config)
+static void step_object(const struct stepping *s, const struct nj_way *way)
 {
     const struct nj_grammar *g    = s->m->g;
-    const struct nj_object  *o    = &g->objects.data[config->top.spec];
-    struct nj_item           item = config->top;
+    const struct nj_object  *o    = &g->objects.data[way->top.spec];
+    struct nj_item           item = way->top;
     item.spaces                   = 0;
-    if (space(s, config))
+    if (space(s, way))
         return;
     if (item.phase == NJ_COLON) {
         if (s->byte != ':')
             return;
         uint32_t value = item.memory == NJ_NONE ? o->extra : nj_property_at(g, o, (uint32_t)item.memory)->value;
         item.phase     = NJ_NEXT;
-        uint32_t frame = push(s->m, &item, config->parent);
+        uint32_t frame = push(s->m, &item, way->parent);
         emit(s, &(struct nj_item){.kind = NJ_AT_VALUE, .spec = value}, frame);
     } else if (s->byte == '}' && item.phase != NJ_COMMA) {
         if (nj_object_may_close(s->m, o, &item))
-            emit_popped(s, config->parent, false, 0);
+            emit_popped(s, way->parent, false, 0);
     } else if (s->byte == ',' && item.phase == NJ_NEXT) {
         item.phase = NJ_COMMA;
         if (nj_object_may_have_key(s->m, o, &item))
-            emit(s, &item, config->parent);
+            emit(s, &item, way->parent);
     } else if (s->byte == '"' && item.phase != NJ_NEXT)
-        begin_key(s, config, o);
+        begin_key(s, way, o);
 }
 
 /* The trie of keys holds their closing quotes, so a key ends where a branch does. */
-static void step_key(const struct stepping *s, const struct nj_config *config)
+static void step_key(const struct stepping *s, const struct nj_way *way)
 {
     const struct nj_grammar *g     = s->m->g;
-    const struct nj_item    *key   = &config->top;
+    const struct nj_item    *key   = &way->top;
     const struct nj_object  *o     = &g->objects.data[key->spec];
     uint32_t                 child = trie_child(g, key->at, s->byte);
     if (!child || !nj_keys_visit(s->m, o, child, g->any_order ? 0 : key->count, key->list, nj_any_key, NULL))
@@ -246,7 +267,7 @@ static void step_key(const struct stepping *s, const struct nj_config *config)
         struct nj_item top = *key;
         top.at             = child;
         top.point++;
-        emit(s, &top, config->parent);
+        emit(s, &top, way->parent);
         return;
     }
     uint32_t                  property = g->tries.data[child].value;
@@ -258,7 +279,7 @@ static void step_key(const struct stepping *s, const struct nj_config *config)
         item.count = key->count + p->required;
         item.list  = use(s->m, key->list, p->hash);
     }
-    emit(s, &item, config->parent);
+    emit(s, &item, way->parent);
 }
 
 /* Follows the characters of a key, unescaped, into its hash. The free string's automaton has checked that the byte may come. */
@@ -288,12 +309,12 @@ static void hash_key_byte(struct nj_item *key, uint8_t byte)
     }
 }
 
-static void step_further_key(const struct stepping *s, const struct nj_config *config)
+static void step_further_key(const struct stepping *s, const struct nj_way *way)
 {
     const struct nj_grammar *g    = s->m->g;
-    const struct nj_object  *o    = &g->objects.data[config->top.spec];
+    const struct nj_object  *o    = &g->objects.data[way->top.spec];
     const struct nj_dfa     *dfa  = &g->dfas.data[NJ_FREE_STRING];
-    struct nj_item           key  = config->top;
+    struct nj_item           key  = way->top;
     uint32_t                 next = nj_dfa_next(g, dfa, key.at, s->byte);
     if (!next)
         return;
@@ -307,54 +328,41 @@ static void step_further_key(const struct stepping *s, const struct nj_config *c
                                .count  = g->any_order ? key.count : 0,
                                .memory = NJ_NONE,
                                .list   = use(s->m, key.list, key.memory)};
-        emit(s, &item, config->parent);
+        emit(s, &item, way->parent);
         return;
     }
     hash_key_byte(&key, s->byte);
     key.at = next;
-    emit(s, &key, config->parent);
+    emit(s, &key, way->parent);
 }
 
-/* The next item begins: what is to go on behind it is put aside. */
-static struct nj_config begin_item(struct nj_machine *m, const struct nj_config *config)
+static void step_array(const struct stepping *s, const struct nj_way *way)
 {
-    const struct nj_array *a    = &m->g->arrays.data[config->top.spec];
-    struct nj_item         item = config->top, value = {.kind = NJ_AT_VALUE};
-    value.phase = a->unique ? NJ_UNIQUE : NJ_PLAIN;
-    value.spec  = a->unique ? config->top.spec : nj_array_item(m->g, a, item.at);
-    item.phase  = NJ_NEXT;
-    item.spaces = 0;
-    item.at++;
-    return (struct nj_config){.top = value, .parent = push(m, &item, config->parent)};
-}
-
-static void step_array(const struct stepping *s, const struct nj_config *config)
-{
-    const struct nj_array *a = &s->m->g->arrays.data[config->top.spec];
-    if (space(s, config))
+    const struct nj_array *a = &s->m->g->arrays.data[way->top.spec];
+    if (space(s, way))
         return;
     if (s->byte == ']') {
-        if (config->top.at >= a->min)
-            emit_popped(s, config->parent, false, 0);
+        if (way->top.at >= a->min)
+            emit_popped(s, way->parent, false, 0);
         return;
     }
-    if (!nj_array_may_have_item(s->m->g, a, &config->top) || s->m->failed)
+    if (!nj_array_may_have_item(s->m->g, a, &way->top) || s->m->failed)
         return;
-    if (config->top.phase == NJ_FIRST) {
-        struct nj_config item = begin_item(s->m, config);
+    if (way->top.phase == NJ_FIRST) {
+        struct nj_way item = begin_item(s->m, way);
         if (!s->m->failed)
             nj_machine_step(s->m, &item, s->byte, s->out, s->from);
     } else if (s->byte == ',') {
-        struct nj_config item = begin_item(s->m, config);
+        struct nj_way item = begin_item(s->m, way);
         emit(s, &item.top, item.parent);
     }
 }
 
 /* A number or literal has no end of its own: what follows belongs to what is around it. */
-static void step_behind(const struct stepping *s, const struct nj_config *config)
+static void step_behind(const struct stepping *s, const struct nj_way *way)
 {
     const struct nj_grammar *g    = s->m->g;
-    const struct nj_item    *item = &config->top;
+    const struct nj_item    *item = &way->top;
     bool                     ends, unique = item->kind == NJ_AT_TRIE && item->phase == NJ_UNIQUE;
     uint32_t                 value = 0;
     if (item->kind == NJ_AT_DFA) {
@@ -362,58 +370,58 @@ static void step_behind(const struct stepping *s, const struct nj_config *config
         ends                     = g->dfa_states.data[dfa->info + item->at].flags & NJ_DFA_ACCEPT;
     } else {
         value = g->tries.data[item->at].value;
-        ends  = value != NJ_NONE && !(unique && (s->m->frames.data[config->parent].item.memory >> value & 1));
+        ends  = value != NJ_NONE && !(unique && (s->m->frames.data[way->parent].item.memory >> value & 1));
     }
-    if (!ends || config->parent == NJ_NONE)
+    if (!ends || way->parent == NJ_NONE)
         return;
-    struct nj_config around = pop(s->m, config->parent, unique, value);
+    struct nj_way around = pop(s->m, way->parent, unique, value);
     nj_machine_step(s->m, &around, s->byte, s->out, s->from);
 }
 
-void nj_machine_step(struct nj_machine *m, const struct nj_config *given, uint8_t byte, struct nj_configs *out, uint32_t from)
+void nj_machine_step(struct nj_machine *m, const struct nj_way *given, uint8_t byte, struct nj_ways *out, uint32_t from)
 {
-    const struct nj_config config = *given; /* it may lie in `out`, which moves when it grows */
-    const struct stepping  s      = {m, out, from, byte};
-    switch ((enum nj_item_kind)config.top.kind) {
+    const struct nj_way   way = *given; /* it may lie in `out`, which moves when it grows */
+    const struct stepping s   = {m, out, from, byte};
+    switch ((enum nj_item_kind)way.top.kind) {
     case NJ_AT_END:
         break;
     case NJ_AT_VALUE:
-        if (config.parent == NJ_NONE || !space(&s, &config))
-            step_value(&s, &config);
+        if (way.parent == NJ_NONE || !space(&s, &way))
+            step_value(&s, &way);
         break;
     case NJ_AT_TRIE:
-        step_trie(&s, &config.top, config.parent);
-        step_behind(&s, &config);
+        step_trie(&s, &way.top, way.parent);
+        step_behind(&s, &way);
         break;
     case NJ_AT_DFA:
-        step_dfa(&s, &config.top, config.parent);
-        step_behind(&s, &config);
+        step_dfa(&s, &way.top, way.parent);
+        step_behind(&s, &way);
         break;
     case NJ_AT_OBJECT:
-        step_object(&s, &config);
+        step_object(&s, &way);
         break;
     case NJ_AT_KEY:
-        step_key(&s, &config);
+        step_key(&s, &way);
         break;
     case NJ_AT_FURTHER_KEY:
-        step_further_key(&s, &config);
+        step_further_key(&s, &way);
         break;
     case NJ_AT_ARRAY:
-        step_array(&s, &config);
+        step_array(&s, &way);
     }
 }
 
-struct nj_config nj_machine_start(const struct nj_grammar *g)
+struct nj_way nj_machine_start(const struct nj_grammar *g)
 {
-    return (struct nj_config){.top = {.kind = NJ_AT_VALUE, .spec = g->root}, .parent = NJ_NONE};
+    return (struct nj_way){.top = {.kind = NJ_AT_VALUE, .spec = g->root}, .parent = NJ_NONE};
 }
 
-bool nj_machine_may_end(const struct nj_machine *m, const struct nj_config *config)
+bool nj_machine_may_end(const struct nj_machine *m, const struct nj_way *way)
 {
-    const struct nj_item *item = &config->top;
+    const struct nj_item *item = &way->top;
     if (item->kind == NJ_AT_END)
         return true;
-    if (config->parent != NJ_NONE)
+    if (way->parent != NJ_NONE)
         return false;
     if (item->kind == NJ_AT_TRIE)
         return m->g->tries.data[item->at].value != NJ_NONE;
@@ -423,12 +431,12 @@ bool nj_machine_may_end(const struct nj_machine *m, const struct nj_config *conf
     return m->g->dfa_states.data[dfa->info + item->at].flags & NJ_DFA_ACCEPT;
 }
 
-void nj_machine_close(struct nj_machine *m, const struct nj_config *config, struct nj_configs *out, uint32_t from)
+void nj_machine_close(struct nj_machine *m, const struct nj_way *way, struct nj_ways *out, uint32_t from)
 {
     const struct stepping s = {m, out, from, '"'};
-    if (config->top.kind == NJ_AT_FURTHER_KEY) {
-        struct nj_item item = {.kind = NJ_AT_OBJECT, .phase = NJ_COLON, .spec = config->top.spec, .memory = NJ_NONE, .list = NJ_NONE};
-        emit(&s, &item, config->parent);
+    if (way->top.kind == NJ_AT_FURTHER_KEY) {
+        struct nj_item item = {.kind = NJ_AT_OBJECT, .phase = NJ_COLON, .spec = way->top.spec, .memory = NJ_NONE, .list = NJ_NONE};
+        emit(&s, &item, way->parent);
     } else
-        emit_popped(&s, config->parent, false, 0);
+        emit_popped(&s, way->parent, false, 0);
 }

@@ -1,8 +1,8 @@
 /* machine.h: the pushdown machine behind constraint.h.
  *
- * A configuration is one way in which the bytes so far can be read: what is being written (`top`) and, as a linked list of frames, the objects and arrays
- * around it. A document under anyOf may be readable in several ways: a state is a set of configurations, and a byte is allowed if any of them takes it.
- * Frames never change once written, so configurations share them. */
+ * A way is one reading of the bytes so far: what is being written (`top`) and, as a linked list of frames, the objects and arrays
+ * around it. A document under anyOf may be readable in several ways: a state is a set of ways, and a byte is allowed if any of them takes it.
+ * Frames never change once written, so ways share them. */
 #ifndef NJ_CONSTRAIN_MACHINE_H
 #define NJ_CONSTRAIN_MACHINE_H
 
@@ -31,7 +31,7 @@ struct nj_item {
     uint64_t memory; /* ARRAY: unique values that are there; FURTHER_KEY: hash; OBJECT: property (NJ_NONE: a further key) */
 };
 
-struct nj_config {
+struct nj_way {
     struct nj_item top;
     uint32_t       parent; /* frame, or NJ_NONE */
     uint32_t       unused;
@@ -48,9 +48,9 @@ struct nj_used_key {
     uint32_t next, unused;
 };
 
-struct nj_configs {
-    struct nj_config *data;
-    uint32_t          count, capacity;
+struct nj_ways {
+    struct nj_way *data;
+    uint32_t       count, capacity;
 };
 
 struct nj_machine {
@@ -60,26 +60,26 @@ struct nj_machine {
     bool failed; /* memory is gone; what the machine says is no longer meaningful */
 };
 
-/* The configurations that follow `config` after `byte`, appended to `out` behind `from`; those that are there already are not added again. */
-void nj_machine_step(struct nj_machine *m, const struct nj_config *config, uint8_t byte, struct nj_configs *out, uint32_t from);
+/* The ways that follow `way` after `byte`, appended to `out` behind `from`; those that are there already are not added again. */
+void nj_machine_step(struct nj_machine *m, const struct nj_way *way, uint8_t byte, struct nj_ways *out, uint32_t from);
 
-struct nj_config nj_machine_start(const struct nj_grammar *g);
+struct nj_way nj_machine_start(const struct nj_grammar *g);
 
-/* Whether the document may end in this configuration. */
-bool nj_machine_may_end(const struct nj_machine *m, const struct nj_config *config);
+/* Whether the document may end here. */
+bool nj_machine_may_end(const struct nj_machine *m, const struct nj_way *way);
 
 /* Bytes of a shortest way to the end of the document. */
-uint32_t nj_machine_cost(const struct nj_machine *m, const struct nj_config *config);
+uint32_t nj_machine_cost(const struct nj_machine *m, const struct nj_way *way);
 
 /* The same for what goes on under a value, before it is known which value that is: never too low. */
 uint32_t nj_machine_frame_cost(const struct nj_machine *m, const struct nj_item *item, uint32_t parent);
 
 /* Sets the bits of all bytes that might follow; bytes that cannot may be among them. */
-void nj_machine_candidates(const struct nj_machine *m, const struct nj_config *config, uint64_t bits[4]);
+void nj_machine_candidates(const struct nj_machine *m, const struct nj_way *way, uint64_t bits[4]);
 
-/* The configuration behind a string that this one is in, as if its closing quote had been read. */
-void nj_machine_close(struct nj_machine *m, const struct nj_config *config, struct nj_configs *out, uint32_t from);
+/* The way behind a string that this one is in, as if its closing quote had been read. */
+void nj_machine_close(struct nj_machine *m, const struct nj_way *way, struct nj_ways *out, uint32_t from);
 
-bool nj_configs_add(struct nj_configs *configs, const struct nj_config *config);
+bool nj_ways_add(struct nj_ways *ways, const struct nj_way *way);
 
 #endif

@@ -91,17 +91,17 @@ static uint32_t array_cost(const struct nj_machine *m, const struct nj_item *ite
     return item->phase == NJ_FIRST && items ? items : sum(items, 1);
 }
 
-static uint32_t item_cost(const struct nj_machine *m, const struct nj_config *config)
+static uint32_t item_cost(const struct nj_machine *m, const struct nj_way *way)
 {
-    const struct nj_item *item = &config->top;
+    const struct nj_item *item = &way->top;
     switch ((enum nj_item_kind)item->kind) {
     case NJ_AT_VALUE:
         if (item->phase == NJ_UNIQUE)
-            return unique_cost(m, item, m->g->arrays.data[item->spec].unique, 0, config->parent);
+            return unique_cost(m, item, m->g->arrays.data[item->spec].unique, 0, way->parent);
         return m->g->values.data[item->spec].shortest;
     case NJ_AT_TRIE:
         if (item->phase == NJ_UNIQUE)
-            return unique_cost(m, item, item->at, item->point, config->parent);
+            return unique_cost(m, item, item->at, item->point, way->parent);
         return m->g->tries.data[item->at].bytes;
     case NJ_AT_DFA:
         return dfa_cost(m, item);
@@ -118,17 +118,17 @@ static uint32_t item_cost(const struct nj_machine *m, const struct nj_config *co
     return 0;
 }
 
-uint32_t nj_machine_cost(const struct nj_machine *m, const struct nj_config *config)
+uint32_t nj_machine_cost(const struct nj_machine *m, const struct nj_way *way)
 {
-    return sum(item_cost(m, config), closing_of(m, config->parent));
+    return sum(item_cost(m, way), closing_of(m, way->parent));
 }
 
 uint32_t nj_machine_frame_cost(const struct nj_machine *m, const struct nj_item *item, uint32_t parent)
 {
-    struct nj_config config = {.top = *item, .parent = parent};
+    struct nj_way way = {.top = *item, .parent = parent};
     if (item->kind == NJ_AT_ARRAY) /* which unique value comes first is not known yet */
         return sum(array_cost(m, item, true), closing_of(m, parent));
-    return nj_machine_cost(m, &config);
+    return nj_machine_cost(m, &way);
 }
 
 /* --- which bytes are worth trying --- */
@@ -170,10 +170,10 @@ static void value_candidates(const struct nj_grammar *g, const struct nj_item *i
     set_bit(bits, '[');
 }
 
-void nj_machine_candidates(const struct nj_machine *m, const struct nj_config *config, uint64_t bits[4])
+void nj_machine_candidates(const struct nj_machine *m, const struct nj_way *way, uint64_t bits[4])
 {
     const struct nj_grammar *g           = m->g;
-    const struct nj_item    *item        = &config->top;
+    const struct nj_item    *item        = &way->top;
     static const char        structure[] = "\"{}[],: \n\r\t";
     for (const char *at = structure; *at && item->kind != NJ_AT_END; at++)
         set_bit(bits, (uint8_t)*at);

@@ -30,30 +30,30 @@ static uint32_t count_bits(uint64_t x)
 }
 
 /* A single reading inside a string or number, the most common case, without the machine: true if `byte` was judged, and then scratch[end] is the next
- * configuration if there is one. */
+ * way if there is one. */
 static bool step_alone(struct nj_constraint *c, uint32_t at, uint8_t byte)
 {
-    const struct nj_grammar *g      = c->g;
-    struct nj_config         config = c->scratch.data[at];
-    if (config.top.kind != NJ_AT_DFA)
+    const struct nj_grammar *g   = c->g;
+    struct nj_way            way = c->scratch.data[at];
+    if (way.top.kind != NJ_AT_DFA)
         return false;
-    const struct nj_lexeme    *lexeme  = &g->lexemes.data[config.top.spec];
+    const struct nj_lexeme    *lexeme  = &g->lexemes.data[way.top.spec];
     const struct nj_dfa       *dfa     = &g->dfas.data[lexeme->at];
     const struct nj_dfa_state *info    = g->dfa_states.data + dfa->info;
-    bool                       counted = (info[config.top.at].flags & NJ_DFA_BOUNDARY) && (lexeme->min || lexeme->max != NJ_UNLIMITED);
-    if (counted || (info[config.top.at].flags & NJ_DFA_ACCEPT))
+    bool                       counted = (info[way.top.at].flags & NJ_DFA_BOUNDARY) && (lexeme->min || lexeme->max != NJ_UNLIMITED);
+    if (counted || (info[way.top.at].flags & NJ_DFA_ACCEPT))
         return false;
-    config.top.at = nj_dfa_next(g, dfa, config.top.at, byte);
-    if (config.top.at == 0)
+    way.top.at = nj_dfa_next(g, dfa, way.top.at, byte);
+    if (way.top.at == 0)
         return true;
-    if (info[config.top.at].flags & NJ_DFA_FINAL)
+    if (info[way.top.at].flags & NJ_DFA_FINAL)
         return false;
-    if (!nj_configs_add(&c->scratch, &config))
+    if (!nj_ways_add(&c->scratch, &way))
         c->machine.failed = true;
     return true;
 }
 
-/* Walks the tree from the configurations scratch[0 .. count - 1]. The sets of one path stand behind each other in scratch. */
+/* Walks the tree from the ways scratch[0 .. count - 1]. The sets of one path stand behind each other in scratch. */
 static void walk(struct mask *mask, uint32_t count)
 {
     struct nj_constraint       *c = mask->c;
@@ -69,7 +69,7 @@ static void walk(struct mask *mask, uint32_t count)
         c->machine.frames.count = marks[depth - 1].frames;
         c->machine.keys.count   = marks[depth - 1].keys;
         if (end[depth - 1] - begin[depth - 1] != 1 || !step_alone(c, begin[depth - 1], v->byte[node]))
-            nj_configs_step(&c->machine, &c->scratch, begin[depth - 1], end[depth - 1] - begin[depth - 1], v->byte[node]);
+            nj_ways_step(&c->machine, &c->scratch, begin[depth - 1], end[depth - 1] - begin[depth - 1], v->byte[node]);
         if (c->scratch.count == end[depth - 1]) {
             node = v->skip[node];
             continue;
@@ -85,10 +85,10 @@ static void walk(struct mask *mask, uint32_t count)
 
 /* --- strings --- */
 
-/* The body of a configuration inside a string where many tokens may come; NULL: it is at no such place, or memory is gone (machine.failed). */
-static const struct nj_body *body_of(struct nj_constraint *c, const struct nj_config *config)
+/* The body of a way inside a string where many tokens may come; NULL: it is at no such place, or memory is gone (machine.failed). */
+static const struct nj_body *body_of(struct nj_constraint *c, const struct nj_way *way)
 {
-    const struct nj_item *item = &config->top;
+    const struct nj_item *item = &way->top;
     if (item->kind != NJ_AT_DFA && item->kind != NJ_AT_FURTHER_KEY)
         return NULL;
     const struct nj_lexeme    *lexeme = item->kind == NJ_AT_DFA ? &c->g->lexemes.data[item->spec] : NULL;
@@ -134,18 +134,18 @@ static void allow_inside(struct mask *mask, const struct nj_body *body, uint32_t
     mask->filled = true;
 }
 
-/* Steps `config` through bytes in scratch, behind what is there; true if something is left. Leaves scratch as it was. */
-static bool survives(struct nj_constraint *c, const struct nj_config *config, const uint8_t *bytes, size_t count, size_t *reached)
+/* Steps `way` through bytes in scratch, behind what is there; true if something is left. Leaves scratch as it was. */
+static bool survives(struct nj_constraint *c, const struct nj_way *way, const uint8_t *bytes, size_t count, size_t *reached)
 {
     struct nj_mark mark  = nj_constraint_mark(c);
     uint32_t       floor = c->scratch.count, from = floor;
-    if (!nj_configs_add(&c->scratch, config)) {
+    if (!nj_ways_add(&c->scratch, way)) {
         c->machine.failed = true;
         return false;
     }
     for (*reached = 0; *reached < count; ++*reached) {
         uint32_t end = c->scratch.count;
-        nj_configs_step(&c->machine, &c->scratch, from, end - from, bytes[*reached]);
+        nj_ways_step(&c->machine, &c->scratch, from, end - from, bytes[*reached]);
         if (c->scratch.count == end)
             break;
         from = end;
@@ -158,20 +158,20 @@ static bool survives(struct nj_constraint *c, const struct nj_config *config, co
 
 /* Tokens that close the string and go on behind it. They are sorted by what comes behind it: a tail that shares the bytes at which the one before it failed
  * fails, too. */
-static void allow_exits(struct mask *mask, const struct nj_config *config, const struct nj_body *body)
+static void allow_exits(struct mask *mask, const struct nj_way *way, const struct nj_body *body)
 {
     struct nj_constraint   *c       = mask->c;
-    const struct nj_item   *item    = &config->top;
+    const struct nj_item   *item    = &way->top;
     const struct nj_lexeme *lexeme  = &c->g->lexemes.data[item->spec];
     bool                    counted = item->kind == NJ_AT_DFA;
     uint32_t                floor   = c->scratch.count;
     struct nj_mark          mark    = nj_constraint_mark(c);
     size_t                  reached = SIZE_MAX, ignored;
     bool                    alive   = false;
-    nj_machine_close(&c->machine, config, &c->scratch, floor);
+    nj_machine_close(&c->machine, way, &c->scratch, floor);
     if (c->machine.failed || c->scratch.count == floor)
         return;
-    const struct nj_config behind = c->scratch.data[floor];
+    const struct nj_way behind = c->scratch.data[floor];
     for (uint32_t i = 0; i < body->exit_count && !c->machine.failed; i++) {
         const struct nj_exit *exit = &body->exits[i];
         if (i == 0 || exit->shared < exit->rest || exit->rest != body->exits[i - 1].rest) {
@@ -185,7 +185,7 @@ static void allow_exits(struct mask *mask, const struct nj_config *config, const
             uint64_t chars = (uint64_t)item->count + exit->chars;
             if (chars >= lexeme->min && chars <= lexeme->max)
                 allow(mask, exit->id);
-        } else if (survives(c, config, exit->tail - exit->closed, (size_t)exit->closed + exit->rest, &ignored))
+        } else if (survives(c, way, exit->tail - exit->closed, (size_t)exit->closed + exit->rest, &ignored))
             allow(mask, exit->id); /* a key that is not taken */
     }
     nj_constraint_back(c, mark);
@@ -199,14 +199,14 @@ nj_status nj_constraint_mask(struct nj_constraint *c, uint64_t *bits, uint32_t *
     memset(bits, 0, NJ_MASK_WORDS(c->vocabulary->size) * sizeof *bits);
     c->scratch.count = 0;
     for (uint32_t i = 0; i < c->now.count && !c->machine.failed; i++) {
-        const struct nj_config *config = &c->now.data[i];
-        const struct nj_body   *body   = body_of(c, config);
+        const struct nj_way  *way  = &c->now.data[i];
+        const struct nj_body *body = body_of(c, way);
         if (body) {
-            uint32_t max  = config->top.kind == NJ_AT_DFA ? c->g->lexemes.data[config->top.spec].max : NJ_UNLIMITED;
-            uint32_t room = max == NJ_UNLIMITED || max - config->top.count > NJ_MOST_NEED ? NJ_MOST_NEED : max - config->top.count;
+            uint32_t max  = way->top.kind == NJ_AT_DFA ? c->g->lexemes.data[way->top.spec].max : NJ_UNLIMITED;
+            uint32_t room = max == NJ_UNLIMITED || max - way->top.count > NJ_MOST_NEED ? NJ_MOST_NEED : max - way->top.count;
             allow_inside(&mask, body, room);
-            allow_exits(&mask, config, body);
-        } else if (!c->machine.failed && !nj_configs_add(&c->scratch, config))
+            allow_exits(&mask, way, body);
+        } else if (!c->machine.failed && !nj_ways_add(&c->scratch, way))
             c->machine.failed = true;
     }
     if (c->scratch.count && !c->machine.failed)

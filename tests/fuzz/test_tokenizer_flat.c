@@ -18,8 +18,18 @@ static struct nj_tokenizer *small_tokenizer(void)
     static char                  bytes[256][8];
     static struct nj_string_view tokens[300];
     static int32_t               types[300];
-    static const char *const     words[]  = {"<bos>", "<|turn>", "<|turn>x", "\xe2\x96\x81", "a", "b", "c",
-                                             "ab",    "abc",     "abcab",    "\342\226\201a"};
+    static const char *const     words[]  = {"<bos>",
+                                             "<|turn>",
+                                             "<|turn>x",
+                                             "\xe2\x96\x81",
+                                             "a",
+                                             "b",
+                                             "c",
+                                             "ab",
+                                             "abc",
+                                             "abcab",
+                                             "\xe2\x96\x81"
+                                                  "a"};
     static const char *const     merges[] = {"a b", "ab c", "abc ab", "\xe2\x96\x81 a"};
     struct nj_string_view        merge_views[4];
     struct nj_tokenizer         *tokenizer = NULL;
@@ -82,9 +92,9 @@ static size_t use(const struct nj_tokenizer *tokenizer)
 
 int main(void)
 {
-    struct nj_tokenizer *tokenizer = small_tokenizer(), *packed = NULL;
-    struct nj_error      error = {0};
-    uint8_t             *blob  = NULL, *copy;
+    struct nj_tokenizer *tokenizer = small_tokenizer(), *packed;
+    struct nj_error      error     = {0};
+    uint8_t             *blob      = NULL, *copy;
     size_t               size = 0, opened = 0, refused = 0;
     if (!tokenizer)
         return tap_done();

@@ -59,13 +59,15 @@ const struct nj_command_entry nj_probes[] = {
     {"bursts", "CARD_DIR [--json]", "how the files of a card would be grouped; touches no database", nj_probe_bursts,
      "One line a burst (frames, times, trigger, the rule that closed it), then one line a file that is in none, with the reason."},
     {"detokenize", "-m MODEL", "text of a JSON list of ids on stdin", nj_probe_detokenize, NULL},
-    {"generate", "-m MODEL --ids IDS.json -n N [--image FILE]… [--soft-tokens N] [--exact] [--json]",
+    {"generate", "-m MODEL --ids IDS.json -n N [--schema S.json] [--image FILE]… [--soft-tokens N] [--exact] [--json]",
      "the likeliest continuation of a prompt, as JSON", nj_probe_generate,
      "IDS.json is a JSON list with the expanded image positions; pictures fill them in order. The stop id, if one was reached, is the "
      "last\n"
      "of the ids and not part of the text. --exact computes in fp32 over the weights as stored. --mmproj FILE.gguf adds the vision tower "
      "of\n"
-     "a GGUF model, --lora DIR an adapter."},
+     "a GGUF model, --lora DIR an adapter. With --schema the answer is a document that is valid under it, closed when N is reached, and "
+     "\"choices\"\n"
+     "holds each decision between constants with its probability."},
     {"logits", "-m MODEL --ids IDS.json [--image FILE]… [--soft-tokens N] [--all] [--exact] -o L.npy",
      "logits after a prompt, or after each of its positions", nj_probe_logits,
      "The array is [positions][vocabulary] with --all, else [vocabulary]. Softcap applied."},

@@ -1,10 +1,15 @@
 /* probe_generate.c: `probe generate`, the likeliest continuation of a prompt, id by id. */
+#include "base/file.h"
 #include "base/text.h"
 #include "pipeline/cli/session.h"
+#include "pipeline/constrain/generate.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define SCHEMA_LIMIT ((size_t)64 << 20)
 
 static int32_t largest(const float *logits, uint32_t count)
 {
@@ -57,27 +62,41 @@ static void add_answer_text(const struct nj_config *config, const struct nj_toke
     nj_text_free(&run);
 }
 
-static nj_status print_answer(const struct nj_weights *weights, const struct nj_ids *ids, const char *stop, struct nj_error *error)
+static void print_choices(struct nj_text *out, const struct nj_generation *answer)
 {
-    struct nj_tokenizer *tokenizer = NULL;
-    struct nj_text       text = {0}, out = {0};
-    nj_status            status = nj_weights_tokenizer(weights, &tokenizer, error);
-    if (status != NJ_OK)
-        return status;
+    nj_text_add(out, ", \"choices\": [");
+    for (size_t i = 0; i < answer->choice_count; i++) {
+        const struct nj_choice *choice = &answer->choices[i];
+        nj_text_addf(out, "%s{\"path\": ", i ? ", " : "");
+        nj_text_add_json(out, choice->path, strlen(choice->path));
+        nj_text_addf(out, ", \"value\": %s, \"probability\": %.6f, \"runner_up\": %s, \"runner_up_probability\": %.6f}", choice->value,
+                     choice->probability, choice->runner_up, choice->runner_up_probability);
+    }
+    nj_text_add(out, "]");
+}
+
+/* `document`: NULL, or what a schema made of the answer. */
+static nj_status print_answer(const struct nj_weights *weights, const struct nj_tokenizer *tokenizer, const struct nj_ids *ids,
+                              const char *stop, const struct nj_generation *document, struct nj_error *error)
+{
+    struct nj_text text = {0}, out = {0};
+    nj_status      status = NJ_OK;
     nj_text_add(&out, "{\"ids\": [");
     for (size_t i = 0; i < ids->count; i++)
         nj_text_addf(&out, "%s%d", i ? ", " : "", ids->data[i]);
     add_answer_text(&weights->config, tokenizer, ids, &text);
     nj_text_add(&out, "], \"text\": ");
     nj_text_add_json(&out, text.data ? text.data : "", text.length);
-    nj_text_addf(&out, ", \"stop\": \"%s\"}\n", stop);
+    nj_text_addf(&out, ", \"stop\": \"%s\"", stop);
+    if (document)
+        print_choices(&out, document);
+    nj_text_add(&out, "}\n");
     if (text.failed || out.failed)
         status = nj_fail(error, "no memory for the answer");
     else
         fputs(out.data, stdout);
     nj_text_free(&text);
     nj_text_free(&out);
-    nj_tokenizer_close(tokenizer);
     return status;
 }
 
@@ -116,24 +135,78 @@ static nj_status generate(struct nj_session *session, const struct nj_prompt *pr
     return status;
 }
 
+static nj_status print_free_text(struct nj_session *session, const struct nj_prompt *prompt, uint32_t tokens, struct nj_error *error)
+{
+    struct nj_tokenizer *tokenizer = NULL;
+    struct nj_ids        ids       = {0};
+    const char          *stop      = NULL;
+    nj_status            status    = nj_weights_tokenizer(session->weights, &tokenizer, error);
+    if (status == NJ_OK)
+        status = generate(session, prompt, tokens, &ids, &stop, error);
+    if (status == NJ_OK)
+        status = print_answer(session->weights, tokenizer, &ids, stop, NULL, error);
+    free(ids.data);
+    nj_tokenizer_close(tokenizer);
+    return status;
+}
+
+static nj_status compile(const char *path, struct nj_grammar **out, struct nj_error *error)
+{
+    uint8_t  *text;
+    size_t    size;
+    nj_status status = nj_file_read(path, SCHEMA_LIMIT, &text, &size, error);
+    if (status == NJ_OK)
+        status = nj_grammar_compile_text(path, (const char *)text, size, NULL, out, error);
+    free(text);
+    return status;
+}
+
+static nj_status print_document(struct nj_session *session, const struct nj_prompt *prompt, const struct nj_probe_options *options,
+                                struct nj_error *error)
+{
+    struct nj_tokenizer  *tokenizer  = NULL;
+    struct nj_vocabulary *vocabulary = NULL;
+    struct nj_grammar    *grammar    = NULL;
+    struct nj_generation  answer     = {
+             .prompt = prompt->ids.data, .prompt_count = prompt->ids.count, .features = prompt->features, .limit = options->tokens};
+    nj_status status = compile(options->schema, &grammar, error);
+    if (status == NJ_OK)
+        status = nj_weights_tokenizer(session->weights, &tokenizer, error);
+    if (status == NJ_OK)
+        status = nj_vocabulary_open(tokenizer, &vocabulary, error);
+    if (status == NJ_OK)
+        status =
+            nj_sequence_open(session->engine, (uint32_t)prompt->ids.count + options->tokens + NJ_GENERATE_ROOM, &answer.sequence, error);
+    answer.grammar = grammar;
+    if (status == NJ_OK)
+        status = nj_generate(session->engine, tokenizer, vocabulary, &answer, 1, error);
+    if (status == NJ_OK && answer.stop_id >= 0 && !nj_ids_add(&answer.ids, answer.stop_id))
+        status = nj_fail(error, "no memory for the answer");
+    if (status == NJ_OK)
+        status = print_answer(session->weights, tokenizer, &answer.ids, nj_generation_stop_name(answer.stop), &answer, error);
+    nj_sequence_close(answer.sequence);
+    nj_generation_free(&answer);
+    nj_grammar_close(grammar);
+    nj_vocabulary_close(vocabulary);
+    nj_tokenizer_close(tokenizer);
+    return status;
+}
+
 int nj_probe_generate(struct nj_cli *cli, int argc, char **argv)
 {
     struct nj_probe_options options;
     struct nj_session       session = {0};
     struct nj_prompt        prompt  = {0};
-    struct nj_ids           ids     = {0};
-    const char             *stop    = NULL;
     int                     usage   = nj_probe_parse(cli, argc, argv, &options);
     if (usage)
         return usage;
     if (!options.ids || !options.tokens || optind < argc)
         return nj_usage("generate", "%s", !options.ids ? "--ids IDS.json is missing" : !options.tokens ? "-n N is missing" : argv[optind]);
     nj_status status = nj_probe_prompt(&options, &session, &prompt, &cli->error);
-    if (status == NJ_OK)
-        status = generate(&session, &prompt, options.tokens, &ids, &stop, &cli->error);
-    if (status == NJ_OK)
-        status = print_answer(session.weights, &ids, stop, &cli->error);
-    free(ids.data);
+    if (status == NJ_OK && options.schema)
+        status = print_document(&session, &prompt, &options, &cli->error);
+    else if (status == NJ_OK)
+        status = print_free_text(&session, &prompt, options.tokens, &cli->error);
     nj_prompt_free(&prompt);
     nj_session_close(&session);
     return nj_exit(status);

@@ -68,6 +68,8 @@ int nj_probe_logits(struct nj_cli *cli, int argc, char **argv)
     int                     usage    = nj_probe_parse(cli, argc, argv, &options);
     if (usage)
         return usage;
+    if (options.schema)
+        return nj_usage("logits", "--schema: only `probe generate` takes a schema");
     if (!options.ids || !options.output || optind < argc)
         return nj_usage("logits", "%s",
                         !options.ids      ? "--ids IDS.json is missing"

@@ -12,6 +12,8 @@ int nj_probe_vision(struct nj_cli *cli, int argc, char **argv)
     int                     usage   = nj_probe_parse(cli, argc, argv, &options);
     if (usage)
         return usage;
+    if (options.schema)
+        return nj_usage("vision", "--schema: only `probe generate` takes a schema");
     if (optind + 1 != argc || !options.output)
         return nj_usage("vision", options.output ? "one IMAGE is expected" : "-o FILE.npy is missing");
     nj_status status = nj_session_open(&options.session, &session, &cli->error);

@@ -91,7 +91,7 @@ void nj_prompt_free(struct nj_prompt *prompt)
     *prompt = (struct nj_prompt){0};
 }
 
-enum { OPTION_MMPROJ = 256, OPTION_LORA, OPTION_IDS, OPTION_IMAGE, OPTION_SOFT, OPTION_ALL, OPTION_EXACT, OPTION_JSON };
+enum { OPTION_MMPROJ = 256, OPTION_LORA, OPTION_IDS, OPTION_IMAGE, OPTION_SOFT, OPTION_ALL, OPTION_EXACT, OPTION_JSON, OPTION_SCHEMA };
 
 static bool parse_count(const char *text, uint32_t *out)
 {
@@ -113,6 +113,7 @@ int nj_probe_parse(struct nj_cli *cli, int argc, char **argv, struct nj_probe_op
                                             {"all", no_argument, NULL, OPTION_ALL},
                                             {"exact", no_argument, NULL, OPTION_EXACT},
                                             {"json", no_argument, NULL, OPTION_JSON},
+                                            {"schema", required_argument, NULL, OPTION_SCHEMA},
                                             {0}};
     *out                                 = (struct nj_probe_options){.session = {.arithmetic = NJ_FAST}};
     out->session.threads                 = (uint32_t)cli->conf.model.threads;
@@ -151,6 +152,9 @@ int nj_probe_parse(struct nj_cli *cli, int argc, char **argv, struct nj_probe_op
             break;
         case OPTION_JSON:
             out->json = true;
+            break;
+        case OPTION_SCHEMA:
+            out->schema = optarg;
             break;
         case OPTION_IMAGE:
             if (out->image_count == NJ_SESSION_IMAGES)

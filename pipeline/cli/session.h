@@ -45,6 +45,7 @@ void      nj_prompt_free(struct nj_prompt *prompt);
 struct nj_probe_options {
     struct nj_session_options session;
     const char               *ids, *output;
+    const char               *schema; /* of the answer, or NULL */
     const char               *images[NJ_SESSION_IMAGES];
     size_t                    image_count;
     uint32_t                  soft_tokens; /* 0: the model's own default */

@@ -38,6 +38,11 @@ const struct nj_command_entry nj_commands[] = {
      "reedbuck\n"
      "reptiles rhinoceros rodents secretaryBird serval topi vervetMonkey warthog waterbuck wildcat wildebeest zebra zorilla. English names "
      "will do."},
+    {"run", "[--once] [--limit N] [--force]", "take in new pictures, then read the bursts that the power budget allows", nj_cmd_run,
+     "  --once     end when nothing is left to do: what cron and the timer call\n"
+     "  --limit N  read at most N bursts\n"
+     "  --force    ignore the power budget, never the battery floor\n\n"
+     "Ends with status 75 when it stopped early in good order: a signal, another run, the budget of the night."},
     {"simulate", "--weather F.csv --arrivals F.csv -o LOG.csv", "the real scheduler against simulated sun, battery, clock and cost",
      nj_cmd_simulate,
      "The world is set with --set sim.KEY=VALUE and the station's own keys. The last line on stdout is one JSON object with the score."},

@@ -4,6 +4,8 @@
  *   trapcam stream [options]       for training, on stdout, an event: one line of truth, then each frame as RGB bytes of the model's size and one
  *                                  byte a soft token: 0, or 1 + species where an animal covers a good part of it
  *
+ *   trapcam truth FILE             a truth file as CSV: the first picture of each event, and what is in it
+ *
  *   --seed N       everything follows from it (1)        --events N      how many events (40)
  *   --size WxH     of the pictures (960x720)             --site NAME     site code in the truth (A01)
  *   --sites N      spread over so many views (card: 1, stream: 1000)
@@ -259,6 +261,34 @@ static nj_status run(const struct options *options, struct nj_error *error)
     return status;
 }
 
+/* file,species: `impala 3, zebra 1` or `blank`. */
+static nj_status list_truth(const char *path, struct nj_error *error)
+{
+    FILE     *file   = fopen(path, "r");
+    char     *line   = NULL;
+    size_t    room   = 0;
+    nj_status status = NJ_OK;
+    if (!file)
+        return nj_fail(error, "%s: cannot be read", path);
+    puts("file,species");
+    for (int number = 1; status == NJ_OK && getline(&line, &room, file) > 0; number++) {
+        json_t *event = NULL;
+        status        = nj_json_parse(path, line, strlen(line), &event, error);
+        json_t *found = json_object_get(event, "detections");
+        if (status == NJ_OK)
+            printf("%s,\"%s", json_string_value(json_array_get(json_object_get(event, "files"), 0)), json_array_size(found) ? "" : "blank");
+        for (size_t i = 0; i < json_array_size(found); i++)
+            printf("%s%s %s", i ? ", " : "", json_string_value(json_object_get(json_array_get(found, i), "species")),
+                   json_string_value(json_object_get(json_array_get(found, i), "bin")));
+        if (status == NJ_OK)
+            puts("\"");
+        json_decref(event);
+    }
+    free(line);
+    fclose(file);
+    return status;
+}
+
 static int usage(void)
 {
     fputs(
@@ -274,6 +304,12 @@ int main(int argc, char **argv)
     int             at      = 2;
     if (argc < 2)
         return usage();
+    if (!strcmp(argv[1], "truth") && argc == 3) {
+        if (list_truth(argv[2], &error) == NJ_OK)
+            return 0;
+        fprintf(stderr, "trapcam: %s\n", error.text);
+        return 1;
+    }
     options.stream = !strcmp(argv[1], "stream");
     if (options.stream)
         options.sites = 1000;

@@ -305,6 +305,9 @@ struct nj_db_item {
 
 /* item->item is filled. */
 nj_status nj_db_outbox_put(struct nj_db *db, struct nj_db_item *item, struct nj_error *error);
+/* Events that are done and were never put into the outbox, oldest first; those that may show people only if `people`. The callback must not write. */
+typedef nj_status nj_db_on_event(void *user, int64_t event, const char *event_id);
+nj_status nj_db_outbox_missing(struct nj_db *db, bool people, size_t limit, nj_db_on_event *callback, void *user, struct nj_error *error);
 /* Items that are not acknowledged and due at now_ms, by priority, then newest first. */
 typedef nj_status nj_db_on_item(void *user, const struct nj_db_item *item);
 nj_status nj_db_outbox_due(struct nj_db *db, int64_t now_ms, size_t limit, nj_db_on_item *callback, void *user, struct nj_error *error);

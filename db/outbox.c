@@ -14,6 +14,23 @@ nj_status nj_db_outbox_put(struct nj_db *db, struct nj_db_item *item, struct nj_
     return nj_db_end(db, status, error);
 }
 
+nj_status nj_db_outbox_missing(struct nj_db *db, bool people, size_t limit, nj_db_on_event *callback, void *user, struct nj_error *error)
+{
+    sqlite3_stmt *row;
+    nj_status     status = nj_db_query(db, &row, error,
+                                       "SELECT event, event_id FROM event e WHERE state = 'done' AND (? OR ifnull(people, 0) = 0)"
+                                           " AND NOT EXISTS (SELECT 1 FROM outbox_item o WHERE o.event = e.event) ORDER BY event LIMIT ?",
+                                       "ii", (int64_t)people, limit ? (int64_t)limit : -1);
+    while (status == NJ_OK && (status = nj_db_step(db, row, error)) == NJ_OK) {
+        status = callback(user, sqlite3_column_int64(row, 0), nj_db_text(row, 1));
+        if (status != NJ_OK) {
+            sqlite3_reset(row);
+            return status;
+        }
+    }
+    return status == NJ_NOT_FOUND ? NJ_OK : status;
+}
+
 nj_status nj_db_outbox_due(struct nj_db *db, int64_t now_ms, size_t limit, nj_db_on_item *callback, void *user, struct nj_error *error)
 {
     sqlite3_stmt *row;

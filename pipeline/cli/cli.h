@@ -43,6 +43,7 @@ nj_command nj_cmd_report;
 nj_command nj_cmd_review;
 nj_command nj_cmd_conf;
 nj_command nj_cmd_convert;
+nj_command nj_cmd_eval;
 nj_command nj_cmd_run;
 nj_command nj_cmd_uplink;
 nj_command nj_cmd_simulate;

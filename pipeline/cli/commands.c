@@ -6,6 +6,13 @@ const struct nj_command_entry nj_commands[] = {
     {"conf", "", "print the commented settings file with every key and its default", nj_cmd_conf, NULL},
     {"convert", "SOURCE -o FILE.nj [options]", "any supported checkpoint into the packed file that a station maps", nj_cmd_convert,
      nj_convert_details},
+    {"eval", "LABELS.jsonl [-m MODEL] [--card DIR] [--limit N] [--each] [--json] [--exact]",
+     "answers scored against labels, n beside each rate", nj_cmd_eval,
+     "A row is an event with its files and what is true of it (as trapcam writes it), or an answer of another runtime in \"raw\", with or\n"
+     "without its \"label\". Two tables: strict (every event counts) and the authors'. Beside them confusion of species and how far the\n"
+     "stated probabilities hold.\n"
+     "  --card DIR   where the files are (LABELS without .truth.jsonl)\n"
+     "  --each       also a line an event: label, answer, probability"},
     {"events", "[--night DATE] [--from DATE] [--to DATE] [--species LABEL] [--state STATE] [--limit N] [--json | --csv] | show ID",
      "what was seen", nj_cmd_events,
      "Lists events in order of time, or the newest N. `events show ID` tells all about one: what is in it, or why it was not read yet; the "

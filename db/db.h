@@ -330,7 +330,7 @@ struct nj_db_value {
 };
 
 /* Which rows of which view. A NULL or 0 member does not select. Besides the views of the contract there are, for our own pages: event_details,
- * review_details, rejected, frames, reasons, choices, model_detections, model_answers, reviews, decisions, event_decisions, samples, cards, counts, spending (view.c). */
+ * event_frames, event_detections, review_details, rejected, frames, reasons, choices, model_detections, model_answers, reviews, decisions, event_decisions, samples, cards, counts, spending (view.c). */
 struct nj_db_query {
     const char *view;
     const char *night;           /* YYYY-MM-DD */

@@ -13,6 +13,15 @@ struct shape {
 
 #define RANK "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END"
 
+/* An event with what is in no view: triage, parking, people, the sum of the clock corrections that apply. */
+#define DETAILS                                                                                                                            \
+    "(SELECT v.*, e.people, e.interest, e.interest_words, e.attempts, e.parked, e.review AS review_status, e.first_seen_utc,"              \
+    " e.event AS number, CAST(c.mount AS TEXT) AS mount, (SELECT count(*) FROM event w WHERE w.state = 'ready' AND e.state = 'ready'"      \
+    " AND (w.interest, -w.event) > (e.interest, -e.event)) AS ahead, ifnull((SELECT sum(o.seconds) FROM clock_offset o"                    \
+    " WHERE o.card = e.card AND (o.camera IS NULL OR o.camera = e.camera) AND ifnull(e.started_at >= o.from_time, 1)"                      \
+    " AND ifnull(e.started_at < o.to_time, 1)), 0) AS clock_offset FROM events v JOIN event e USING(event_id) JOIN card c ON c.card = "    \
+    "e.card)"
+
 static const struct shape shapes[] = {
     {"files", "files", "", "", "outcome", "file_id"},
     {"events", "events", "night", "species", "state", "started_at"},
@@ -22,15 +31,7 @@ static const struct shape shapes[] = {
     {"species_nights", "species_nights", "night", "species", "", "night"},
     {"outbox", "outbox", "", "", "", "item_id"},
 
-    /* an event with what is in no view: triage, parking, people, the sum of the clock corrections that apply */
-    {"event_details",
-     "(SELECT v.*, e.people, e.interest, e.interest_words, e.attempts, e.parked, e.review AS review_status, e.first_seen_utc,"
-     " e.event AS number, CAST(c.mount AS TEXT) AS mount, (SELECT count(*) FROM event w WHERE w.state = 'ready' AND e.state = 'ready'"
-     " AND (w.interest, -w.event) > (e.interest, -e.event)) AS ahead, ifnull((SELECT sum(o.seconds) FROM clock_offset o"
-     " WHERE o.card = e.card AND (o.camera IS NULL OR o.camera = e.camera) AND ifnull(e.started_at >= o.from_time, 1)"
-     " AND ifnull(e.started_at < o.to_time, 1)), 0) AS clock_offset FROM events v JOIN event e USING(event_id) JOIN card c ON c.card = "
-     "e.card)",
-     "night", "species", "state", "started_at"},
+    {"event_details", DETAILS, "night", "species", "state", "started_at"},
     {"frames",
      "(SELECT f.event_id, f.frame_index, f.path_text AS path, CAST(c.mount AS TEXT) || '/' || CAST(f.path AS TEXT) AS place, f.taken_at,"
      " f.taken_at_source, f.width, f.height, f.bytes, lower(hex(f.hash)) AS hash, c.name AS card FROM file f JOIN card c USING(card))",
@@ -45,6 +46,28 @@ static const struct shape shapes[] = {
      "(SELECT f.path_text AS path, f.reason, ifnull(f.night, substr(f.first_seen_utc, 1, 10)) AS night, c.name AS card FROM file f"
      " JOIN card c USING(card) WHERE f.outcome = 'rejected')",
      "night", "", "", "path"},
+    /* exports: one row a frame, one a detection; an event without any has one row all the same */
+    {"event_frames",
+     "(SELECT d.event_id, d.station, d.card, d.camera, d.night, d.started_at, d.ended_at, d.frame_count, d.\"trigger\", d.grouped_by, "
+     "d.state,"
+     " d.state_reason, d.blank, d.people, d.species, d.decided_by, d.review_status, d.model, d.finished_utc, d.clock_offset, f.file, "
+     "f.frame_index,"
+     " f.path_text AS path, f.taken_at, f.width, f.height, lower(hex(f.hash)) AS hash, d.mount || '/' || CAST(f.path AS TEXT) AS place"
+     " FROM " DETAILS " d JOIN file f USING(event_id))",
+     "night", "species", "state", "started_at, event_id, frame_index"},
+    {"event_detections",
+     "(SELECT d.event_id, d.station, d.card, d.camera, d.night, d.started_at, d.ended_at, d.frame_count, d.\"trigger\", d.state, "
+     "d.state_reason,"
+     " d.blank, d.people, d.decided_by, d.review_status, d.model, d.finished_utc, d.clock_offset, t.detection, t.species, t.display_name, "
+     "t.count_bin,"
+     " t.count_min, t.count_max, t.standing, t.resting, t.moving, t.eating, t.interacting, t.young_present, t.confidence, t.probability, "
+     "t.runner_up,"
+     " t.runner_up_probability, (SELECT by_whom FROM review r WHERE r.event_id = d.event_id AND undone = 0 AND action <> 'undo'"
+     "   ORDER BY review DESC LIMIT 1) AS by_whom,"
+     " (SELECT at_utc FROM review r WHERE r.event_id = d.event_id AND undone = 0 AND action <> 'undo' ORDER BY review DESC LIMIT 1) AS "
+     "reviewed_utc"
+     " FROM " DETAILS " d LEFT JOIN detections t USING(event_id))",
+     "night", "species", "state", "started_at, event_id, detection"},
     {"reasons", "(SELECT e.event_id, r.reason, r.kind, r.code, r.words FROM event e JOIN reason r ON r.answer = e.model_answer)", "", "",
      "", "event_id, reason"},
     {"choices",

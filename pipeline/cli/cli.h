@@ -49,6 +49,7 @@ nj_command nj_cmd_uplink;
 nj_command nj_cmd_simulate;
 nj_command nj_cmd_status;
 nj_command nj_cmd_events;
+nj_command nj_cmd_export;
 nj_command nj_cmd_watch;
 nj_command nj_probe_accepts;
 nj_command nj_probe_bursts;

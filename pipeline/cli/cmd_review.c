@@ -158,21 +158,8 @@ static enum nj_answer answer_of(const struct nj_db_value *value)
 static nj_status on_detection(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
 {
     struct nj_event *event = &((struct present *)user)->correction.event;
-    if (event->detection_count == NJ_MAX_DETECTIONS)
-        return NJ_OK;
-    struct nj_detection *animal = &event->detections[event->detection_count++];
-    const char *label = nj_row_value("species", names, values, count)->text, *sure = nj_row_value("confidence", names, values, count)->text;
-    animal->species = nj_species_index(label);
-    snprintf(animal->species_text, sizeof animal->species_text, "%s", label);
-    animal->bin       = nj_count_bin_index(nj_row_value("count_bin", names, values, count)->text);
-    animal->count_min = (int)nj_row_value("count_min", names, values, count)->integer;
-    animal->count_max = (int)nj_row_value("count_max", names, values, count)->integer;
-    animal->young     = answer_of(nj_row_value("young_present", names, values, count));
-    for (int i = 0; i < NJ_BEHAVIORS; i++)
-        animal->behavior[i] = answer_of(nj_row_value(nj_behavior_names[i], names, values, count));
-    for (int i = NJ_CONFIDENCE_LOW; i <= NJ_CONFIDENCE_HIGH; i++)
-        if (!strcmp(sure, nj_confidence_names[i]))
-            animal->confidence = (enum nj_confidence)i;
+    if (event->detection_count < NJ_MAX_DETECTIONS)
+        nj_detection_from_row(&(struct nj_row){names, values, count}, &event->detections[event->detection_count++]);
     return NJ_OK;
 }
 
@@ -242,7 +229,7 @@ static nj_status correct(struct nj_cli *cli, struct nj_db *db, const char *id, i
         status = nj_correct_end(&now->correction, &cli->error);
     if (status != NJ_OK)
         goto cleanup;
-    document = nj_corrected_record(&now->correction.event, &now->record);
+    document = nj_decided_record(&now->correction.event, &now->record, 0, "decided by a ranger");
     json     = document ? json_dumps(document, JSON_COMPACT) : NULL;
     if (!json || fields.failed) {
         status = nj_fail(&cli->error, "%s: no memory for the record", id);

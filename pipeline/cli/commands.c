@@ -19,6 +19,14 @@ const struct nj_command_entry nj_commands[] = {
      "first\n"
      "letters of an ID will do. --choices adds the probability of each choice. --json prints one object a line; its `json` is the\n"
      "savanna_sentinel_event_v1 record. A night is the date on which it began, noon to noon."},
+    {"export", "camtrap-dp|csv|megadetector|timelapse|training -o FILE|FOLDER [--night DATE | --from DATE --to DATE] [--people]",
+     "what was seen, for other programs", nj_cmd_export,
+     "camtrap-dp    a Camera Trap Data Package 1.0.1 in a folder, for biologists' tools and GBIF\n"
+     "csv           one row an animal, with everything that is known\n"
+     "megadetector  JSON 1.4 as MegaDetector writes it; the box of each detection is the whole picture\n"
+     "timelapse     one row a picture, for Timelapse's CSV import\n"
+     "training      what rangers accepted or corrected, as chat messages with pictures (a folder): the next adapter learns from it\n\n"
+     "Times are put right by the clock corrections on record. Events that may show people stay out unless --people is given."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
     {"report", "[--night DATE | --from DATE --to DATE] [--people] -o FILE.html",
      "one self-contained page: what was seen, when, what needs review, power", nj_cmd_report,

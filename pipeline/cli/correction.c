@@ -1,4 +1,5 @@
 #include "pipeline/cli/correction.h"
+#include "pipeline/cli/table.h"
 #include "pipeline/sentinel/species.h"
 
 #include <ctype.h>
@@ -218,7 +219,23 @@ nj_status nj_correct_end(struct nj_correction *correction, struct nj_error *erro
 
 /* ---- the record ---- */
 
-static json_t *animal_json(const struct nj_detection *animal, bool trained)
+/* The words of the training labels for why one is sure or not (docs/model.md, "review rules"). */
+static json_t *trained_basis(uint32_t reasons, enum nj_confidence confidence)
+{
+    static const enum nj_reason doubts[] = {NJ_REASON_RARE, NJ_REASON_MULTI_SPECIES, NJ_REASON_NIGHT};
+    json_t                     *basis    = json_array();
+    for (size_t i = 0; i < sizeof doubts / sizeof doubts[0]; i++)
+        if (reasons >> doubts[i] & 1)
+            json_array_append_new(basis, json_string(nj_reason_words[doubts[i]].code));
+    if (json_array_size(basis))
+        return basis;
+    json_array_append_new(basis, json_string(confidence == NJ_CONFIDENCE_HIGH ? "low_disagreement" : "moderate_label_support"));
+    if (confidence == NJ_CONFIDENCE_HIGH)
+        json_array_append_new(basis, json_string("low_blank_votes"));
+    return basis;
+}
+
+static json_t *animal_json(const struct nj_detection *animal, bool trained, json_t *confidence)
 {
     const struct nj_count_bin *bin       = &nj_count_bins[animal->bin >= 0 ? animal->bin : 0];
     json_t                    *behaviors = json_object(), *out = json_object();
@@ -235,36 +252,75 @@ static json_t *animal_json(const struct nj_detection *animal, bool trained)
         snprintf(sentence, sizeof sentence, "%s is the supervised label for this camera-trap event.", animal->species_text);
         json_object_set_new(out, "behavior_source", json_string("consensus"));
         json_object_set_new(out, "visual_evidence", json_pack("{s:s, s:s}", "primary_frames", "all_available", "description", sentence));
-        json_object_set_new(out, "confidence",
-                            json_pack("{s:s, s:[s, s]}", "label", "high", "basis", "low_disagreement", "low_blank_votes"));
-    } else
-        json_object_set_new(out, "confidence", json_pack("{s:s, s:[s]}", "label", "high", "basis", "decided by a ranger"));
+    }
+    json_object_set(out, "confidence", confidence);
     return out;
 }
 
-json_t *nj_corrected_record(const struct nj_event *event, const struct nj_event_record *record)
+static json_t *review_json(uint32_t reasons, bool trained)
 {
-    bool    trained = event->dialect == NJ_DIALECT_TRAINED, blank = event->blank == NJ_YES;
-    json_t *animals = json_array(), *head = json_object(), *grounding = json_object();
-    for (unsigned i = 0; i < event->detection_count; i++)
-        json_array_append_new(animals, animal_json(&event->detections[i], trained));
-    json_object_set_new(head, "blank", json_boolean(blank));
-    json_object_set_new(head, "site_id", json_string(record->site_id));
-    json_object_set_new(head, "local_datetime", json_string(record->local_datetime));
-    json_object_set_new(head, "frame_count", json_integer(record->frame_count));
-    json_object_set_new(head, "frames_used", json_string("all_available"));
+    json_t *list = json_array();
+    for (int i = 0; i < NJ_REASONS; i++)
+        if (reasons >> i & 1)
+            json_array_append_new(list, json_string(trained ? nj_reason_words[i].code : nj_reason_words[i].english));
+    return json_pack("{s:b, s:s, s:o}", "review_needed", reasons != 0, "priority", nj_priority_names[nj_review_priority(reasons)],
+                     "reasons", list);
+}
+
+static json_t *head_json(const struct nj_event *event, const struct nj_event_record *record, bool trained)
+{
+    bool    blank = event->blank == NJ_YES;
+    json_t *head  = json_pack("{s:b, s:s, s:s, s:i, s:s}", "blank", blank, "site_id", record->site_id, "local_datetime",
+                              record->local_datetime, "frame_count", (int)record->frame_count, "frames_used", "all_available");
     if (trained) {
         enum nj_answer night = blank ? NJ_UNSAID : nj_is_night(record->hour);
         json_object_set_new(head, "time_context",
                             json_pack("{s:o, s:s}", "is_night", night == NJ_UNSAID ? json_null() : json_boolean(night == NJ_YES),
                                       "datetime_source", blank ? "image_exif" : "consensus"));
-        json_object_set_new(grounding, "labels_used_for_training", json_string(blank ? "raw_blank_votes" : "consensus"));
     }
+    return head;
+}
+
+json_t *nj_decided_record(const struct nj_event *event, const struct nj_event_record *record, uint32_t reasons, const char *basis)
+{
+    bool                   trained = event->dialect == NJ_DIALECT_TRAINED;
+    struct nj_review_facts facts   = {.hour = record->hour, .rare = reasons >> NJ_REASON_RARE & 1, .species_count = event->detection_count};
+    enum nj_confidence     sure    = reasons ? nj_review_confidence(&facts) : NJ_CONFIDENCE_HIGH;
+    json_t                *confidence = json_pack("{s:s, s:o}", "label", nj_confidence_names[sure], "basis",
+                                   trained ? trained_basis(reasons, sure) : json_pack("[s]", basis));
+    json_t                *animals = json_array(), *grounding = json_object();
+    for (unsigned i = 0; i < event->detection_count; i++)
+        json_array_append_new(animals, animal_json(&event->detections[i], trained, confidence));
+    if (trained)
+        json_object_set_new(grounding, "labels_used_for_training", json_string(event->blank == NJ_YES ? "raw_blank_votes" : "consensus"));
     json_object_set_new(grounding, "environment_used_for_species_claim", json_false());
     json_object_set_new(grounding, "image_evidence_required", json_true());
-    return json_pack("{s:s, s:s, s:o, s:o, s:{s:b, s:s, s:[]}, s:o}", "schema_version", "savanna_sentinel_event_v1", "capture_event_id",
-                     record->event_id, "event", head, "detections", animals, "review", "review_needed", 0, "priority", "none", "reasons",
+    json_decref(confidence);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "schema_version", "savanna_sentinel_event_v1", "capture_event_id", record->event_id,
+                     "event", head_json(event, record, trained), "detections", animals, "review", review_json(reasons, trained),
                      "grounding", grounding);
+}
+
+static enum nj_answer answer_of(const struct nj_row *row, const char *name)
+{
+    return !nj_row_is_set(row, name) ? NJ_UNSAID : nj_row_number(row, name) ? NJ_YES : NJ_NO;
+}
+
+void nj_detection_from_row(const struct nj_row *row, struct nj_detection *out)
+{
+    *out = (struct nj_detection){
+        .species   = nj_species_index(nj_row_text(row, "species")),
+        .bin       = nj_count_bin_index(nj_row_text(row, "count_bin")),
+        .count_min = (int)nj_row_number(row, "count_min"),
+        .count_max = (int)nj_row_number(row, "count_max"),
+        .young     = answer_of(row, "young_present"),
+    };
+    snprintf(out->species_text, sizeof out->species_text, "%s", nj_row_text(row, "species"));
+    for (int i = 0; i < NJ_BEHAVIORS; i++)
+        out->behavior[i] = answer_of(row, nj_behavior_names[i]);
+    for (int i = NJ_CONFIDENCE_LOW; i <= NJ_CONFIDENCE_HIGH; i++)
+        if (!strcmp(nj_row_text(row, "confidence"), nj_confidence_names[i]))
+            out->confidence = (enum nj_confidence)i;
 }
 
 static int tri(enum nj_answer answer)

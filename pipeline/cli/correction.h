@@ -15,7 +15,7 @@
 
 #include "base/json.h"
 #include "db/db.h"
-#include "pipeline/sentinel/event.h"
+#include "pipeline/sentinel/review.h"
 
 struct nj_correction {
     struct nj_event event; /* begin with what holds now */
@@ -29,8 +29,14 @@ nj_status nj_correct(struct nj_correction *correction, const char *word, struct 
 /* After the last word: refuses what contradicts itself (not blank, but no animal). */
 nj_status nj_correct_end(struct nj_correction *correction, struct nj_error *error);
 
-/* The record of the corrected event in the nested dialect (TRAINED stays TRAINED, all else becomes LIVE). The caller owns it; NULL: no memory. */
-json_t *nj_corrected_record(const struct nj_event *event, const struct nj_event_record *record);
+/* What the store's row of `detections` says, as an animal of an event. */
+struct nj_row;
+void nj_detection_from_row(const struct nj_row *row, struct nj_detection *out);
+
+/* The record of an event that a person decided, in the nested dialect (TRAINED stays TRAINED, all else becomes LIVE). `reasons`: bits of
+ * enum nj_reason that the record's review names, 0 for none needed; `basis`: words for the confidence of the LIVE dialect. The caller owns it; NULL: no
+ * memory. */
+json_t *nj_decided_record(const struct nj_event *event, const struct nj_event_record *record, uint32_t reasons, const char *basis);
 
 /* As the store wants it; strings point into `event` and into tables. out[NJ_MAX_DETECTIONS]. */
 void nj_corrected_detections(const struct nj_event *event, struct nj_db_detection *out);

@@ -173,3 +173,23 @@ nj_status nj_output_row(void *user, const char *const *names, const struct nj_db
     nj_text_free(&text);
     return status;
 }
+
+const char *nj_row_text(const struct nj_row *row, const char *name)
+{
+    return nj_row_value(name, row->names, row->values, row->count)->text;
+}
+
+int64_t nj_row_number(const struct nj_row *row, const char *name)
+{
+    return nj_row_value(name, row->names, row->values, row->count)->integer;
+}
+
+double nj_row_real(const struct nj_row *row, const char *name)
+{
+    return nj_row_value(name, row->names, row->values, row->count)->real;
+}
+
+bool nj_row_is_set(const struct nj_row *row, const char *name)
+{
+    return nj_row_value(name, row->names, row->values, row->count)->type != NJ_DB_NULL;
+}

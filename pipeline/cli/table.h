@@ -46,4 +46,15 @@ void nj_text_add_cell(struct nj_text *text, const char *string);
 /* The value of the column with that name; a NULL value if there is none. */
 const struct nj_db_value *nj_row_value(const char *name, const char *const *names, const struct nj_db_value *values, size_t count);
 
+/* One row of a view. */
+struct nj_row {
+    const char *const        *names;
+    const struct nj_db_value *values;
+    size_t                    count;
+};
+const char *nj_row_text(const struct nj_row *row, const char *name);
+int64_t     nj_row_number(const struct nj_row *row, const char *name);
+double      nj_row_real(const struct nj_row *row, const char *name);
+bool        nj_row_is_set(const struct nj_row *row, const char *name);
+
 #endif

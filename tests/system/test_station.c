@@ -8,6 +8,7 @@
 #include "tests/tap.h"
 
 #include <jpeglib.h>
+#include <nettle/sha2.h>
 #include <sys/stat.h>
 
 static struct nj_error error;
@@ -21,7 +22,7 @@ static void must(nj_status status)
 }
 
 /* A grey sky over brown ground with one dark animal-sized box. */
-static void draw(const char *path, int seed)
+static void draw(const char *path, int seed, int frame)
 {
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr       errors;
@@ -42,7 +43,7 @@ static void draw(const char *path, int seed)
     while (jpeg.next_scanline < 240) {
         int y = (int)jpeg.next_scanline;
         for (int x = 0; x < 320; x++) {
-            int inside     = x > 60 + seed * 15 && x < 120 + seed * 15 && y > 120 && y < 170;
+            int inside     = x > 60 + seed * 15 && x < 120 + seed * 15 && y > 120 + 4 * frame && y < 170 + 4 * frame;
             row[3 * x]     = (JSAMPLE)(inside ? 40 : y < 100 ? 170 : 140);
             row[3 * x + 1] = (JSAMPLE)(inside ? 35 : y < 100 ? 180 : 120);
             row[3 * x + 2] = (JSAMPLE)(inside ? 30 : y < 100 ? 190 : 80);
@@ -121,11 +122,20 @@ static const struct seen seen[] = {
 
 static int64_t add_picture(struct nj_db *db, int64_t card, const char *mount, const struct seen *event, int frame, int64_t at)
 {
-    char path[256], full[1024], hash[65];
+    char              path[256], full[1024], hash[65];
+    struct sha256_ctx sha;
+    uint8_t           digest[SHA256_DIGEST_SIZE], *bytes;
+    size_t            size;
     snprintf(path, sizeof path, "DCIM/%s%s.JPG", event->name, frame == 0 ? "" : frame == 1 ? "b" : "c");
     snprintf(full, sizeof full, "%s/%s", mount, path);
-    draw(full, (int)(event - seen));
-    snprintf(hash, sizeof hash, "%064x", (unsigned)((event - seen) * 16 + frame + 1));
+    draw(full, (int)(event - seen), frame);
+    must(nj_file_read(full, 1 << 20, &bytes, &size, &error));
+    sha256_init(&sha);
+    sha256_update(&sha, size, bytes);
+    sha256_digest(&sha, sizeof digest, digest);
+    free(bytes);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(hash + 2 * i, 3, "%02x", digest[i]);
     struct nj_db_file file = {.card            = card,
                               .path            = path,
                               .path_size       = strlen(path),

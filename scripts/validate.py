@@ -1,0 +1,77 @@
+"""Checks the exports in a folder with the readers they are meant for; started by scripts/validate."""
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+
+folder = sys.argv[1]
+failures = 0
+
+
+def say(ok, what, detail=""):
+    global failures
+    failures += ok is False
+    print({True: "ok     ", False: "FAILED ", None: "skipped"}[ok], what, detail)
+
+
+def camtrap_dp():
+    from frictionless import Package, validate
+
+    path = os.path.join(folder, "camtrap-dp", "datapackage.json")
+    with open(path) as file:
+        package = json.load(file)
+    try:
+        with urllib.request.urlopen(package["profile"], timeout=20) as answer:
+            profile = json.load(answer)
+    except (urllib.error.URLError, TimeoutError) as error:
+        say(None, "camtrap-dp", f"its profile cannot be fetched: {error}")
+        return
+    report = validate(path)
+    say(report.valid, "camtrap-dp with frictionless", "" if report.valid else report.flatten(["fieldName", "rowNumber", "message"])[:5])
+    import jsonschema
+
+    own = {key: value for key, value in profile["allOf"][1].items()}
+    errors = [error.message for error in jsonschema.Draft7Validator(own).iter_errors(package)]
+    say(not errors, "camtrap-dp profile", errors[:5])
+    assert len(Package(path).resources) == 3
+
+
+def megadetector():
+    from megadetector.postprocessing.validate_batch_results import validate_batch_results
+
+    results = validate_batch_results(os.path.join(folder, "megadetector.json"))["validation_results"]
+    say(not results["errors"] and not results["warnings"], "megadetector", results["errors"] + results["warnings"])
+
+
+def training(name, schema_name):
+    import jsonschema
+    from datasets import load_dataset
+    from PIL import Image
+
+    where = os.path.join(folder, name)
+    rows = load_dataset("json", data_files=os.path.join(where, "training.jsonl"), split="train")
+    schema_path = os.path.join("..", "shared", "data", "sentinel", schema_name)
+    for row in rows:
+        roles = [message["role"] for message in row["messages"]]
+        parts = row["messages"][1]["content"]
+        named = [part["image"] for part in parts if part["type"] == "image"]
+        say(roles == ["system", "user", "assistant"], f"{name}: turns", roles)
+        say(named == row["images"] and parts[-1]["type"] == "text", f"{name}: {len(named)} pictures, then the question")
+        for image in named:
+            Image.open(os.path.join(where, image)).verify()
+        answer = json.loads(row["messages"][2]["content"][0]["text"])
+        if os.path.exists(schema_path):
+            with open(schema_path) as file:
+                schema = json.load(file)
+            for key, pattern in (("capture_event_id", None), ("site_id", None)):
+                schema["properties"].get(key, {}).pop("pattern", pattern)  # a station has ids of its own
+            errors = [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(answer)]
+            say(not errors, f"{name}: the answer fits {schema_name}", errors[:3])
+
+
+camtrap_dp()
+megadetector()
+training("training", "event_nested_live.schema.json")
+training("training-trained", "event_nested.schema.json")
+sys.exit(1 if failures else 0)

@@ -53,7 +53,7 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
 
-.PHONY: all help trapcam demo check bench cross debug deb format format-check tests clean install lint screenshots
+.PHONY: all help trapcam demo check bench cross debug deb format format-check fuzz tests clean install lint screenshots
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -102,6 +102,17 @@ bench: all $(BUILD)/tests/kernels/bench ## speed and memory on this machine
 
 screenshots: all $(BUILD)/tests/system/test_station ## pictures of the nightly page, phone and desktop, light and dark (chromium)
 	scripts/screenshots $(BUILD)
+
+# libFuzzer brings its own main; it needs clang and libclang-rt-14-dev.
+FUZZ    ?= metadata
+SECONDS ?= 600
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(LIBRARY)
+	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
+fuzz: ## libFuzzer under ASan and UBSan: make fuzz FUZZ=metadata|picture|bursts SECONDS=600
+	$(MAKE) BUILD=build/fuzz CC=clang-14 LINK='-pie -fsanitize=fuzzer,address,undefined' OPTIM='-O1 -g -fPIE -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' build/fuzz/fuzz_$(FUZZ)
+	@mkdir -p build/fuzz/found/$(FUZZ)
+	build/fuzz/fuzz_$(FUZZ) -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=4096 -artifact_prefix=build/fuzz/ build/fuzz/found/$(FUZZ) tests/fuzz/corpus/$(FUZZ)
 
 format: ## clang-format over everything
 	$(CLANG_FORMAT) -i $(FORMATTED)

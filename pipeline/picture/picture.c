@@ -119,7 +119,7 @@ static nj_status decode(const struct nj_picture_source *source, struct nj_pictur
     *out = (struct nj_picture){0};
     if (size == 0)
         return nj_fail(error, "%s: no picture: the file is empty", name);
-    if (size >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0)
+    if (size >= 2 && memcmp(bytes, "\xff\xd8", 2) == 0) /* bytes before the next marker are skipped, as djpeg does */
         status = nj_jpeg_decode(source, out, &orientation, error);
     else if (size >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0)
         status = nj_png_decode(source, out, &orientation, error);

@@ -93,3 +93,18 @@ void nj_time_utc(int64_t wall_ms, char out[NJ_TIME_TEXT])
             break;
         }
 }
+
+bool nj_time_read(const char *text, int64_t *seconds)
+{
+    unsigned part[6] = {0}, month, day;
+    int      used = 0, all = 0;
+    int64_t  year;
+    if (sscanf(text, "%4u-%2u-%2u%*1[T ]%2u:%2u%n:%2u%n", &part[0], &part[1], &part[2], &part[3], &part[4], &used, &part[5], &all) < 5)
+        return false;
+    if (text[all ? all : used] || part[1] < 1 || part[1] > 12 || part[2] < 1 || part[3] > 23 || part[4] > 59 || part[5] > 59)
+        return false;
+    int64_t days = nj_days_from_date(part[0], part[1], part[2]);
+    nj_date_from_days(days, &year, &month, &day);
+    *seconds = days * 86400 + part[3] * 3600 + part[4] * 60 + part[5];
+    return year == part[0] && month == part[1] && day == part[2]; /* 30 February would come back as 1 or 2 March */
+}

@@ -5,6 +5,7 @@
 #ifndef NJ_BASE_CLOCK_H
 #define NJ_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct nj_clock {
@@ -25,6 +26,9 @@ void nj_time_utc(int64_t wall_ms, char out[NJ_TIME_TEXT]);
 
 /* Seconds since 1970 read as a zoneless local clock: `2010-08-16T14:51:32`. */
 void nj_time_local(int64_t seconds, char out[NJ_TIME_TEXT]);
+
+/* The same back: `2010-08-16T14:51:32`, also with a blank for the T and without seconds. False if it is no date on the calendar. */
+bool nj_time_read(const char *text, int64_t *seconds);
 
 /* Days since 1970 of a proleptic Gregorian date, and back. Months 1..12, days 1..31. */
 int64_t nj_days_from_date(int64_t year, unsigned month, unsigned day);

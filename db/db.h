@@ -290,6 +290,8 @@ nj_status nj_db_samples(struct nj_db *db, const struct nj_db_sample *samples, si
  * Holds for times from..to (NJ_DB_NO_TIME: open). */
 nj_status nj_db_clock_offset(struct nj_db *db, int64_t card, const char *camera, int64_t from, int64_t to, int64_t seconds, const char *by,
                              struct nj_error *error);
+/* The same for the card and the camera of an event, without bounds. */
+nj_status nj_db_clock_offset_event(struct nj_db *db, int64_t event, int64_t seconds, const char *by, struct nj_error *error);
 
 /* ---- outbox --------------------------------------------------------------------------------------------------------------------------- */
 

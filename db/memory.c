@@ -81,3 +81,15 @@ nj_status nj_db_clock_offset(struct nj_db *db, int64_t card, const char *camera,
                        "isttisu", card, camera, from, to, seconds, by, nj_db_now(db));
     return nj_db_end(db, status, error);
 }
+
+nj_status nj_db_clock_offset_event(struct nj_db *db, int64_t event, int64_t seconds, const char *by, struct nj_error *error)
+{
+    nj_status status = nj_db_begin(db, error);
+    if (status != NJ_OK)
+        return status;
+    status = nj_db_run(db, error,
+                       "INSERT INTO clock_offset(card, camera, seconds, by_whom, at_utc) SELECT card, camera, ?2, ?3, ?4 FROM event"
+                       " WHERE event = ?1",
+                       "iisu", event, seconds, by, nj_db_now(db));
+    return nj_db_end(db, status, error);
+}

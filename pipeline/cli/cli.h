@@ -41,6 +41,7 @@ int nj_exit(nj_status status);
 nj_command nj_cmd_probe;
 nj_command nj_cmd_report;
 nj_command nj_cmd_review;
+nj_command nj_cmd_clock;
 nj_command nj_cmd_conf;
 nj_command nj_cmd_convert;
 nj_command nj_cmd_eval;

@@ -3,17 +3,16 @@
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/correction.h"
 #include "pipeline/cli/event_page.h"
+#include "pipeline/cli/login.h"
 #include "pipeline/cli/open_database.h"
 #include "pipeline/cli/table.h"
 #include "pipeline/cli/thumbnail.h"
 #include "pipeline/sentinel/species.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define THUMBNAIL_COLUMNS 72
 
@@ -253,14 +252,6 @@ cleanup:
     return status;
 }
 
-/* --by, else the name of the login. */
-static const char *who(const struct options *options)
-{
-    const char    *sudo = getenv("SUDO_USER");
-    struct passwd *user = getpwuid(getuid());
-    return options->by ? options->by : sudo && *sudo ? sudo : user ? user->pw_name : "unknown";
-}
-
 /* One decision about each id; all of them or, after a mistake, none. */
 static nj_status decide(struct nj_cli *cli, enum nj_db_review_action action, char **words, int count, const struct options *options)
 {
@@ -271,7 +262,7 @@ static nj_status decide(struct nj_cli *cli, enum nj_db_review_action action, cha
         status = nj_db_begin(db, &cli->error);
     int ids = action == NJ_DB_CORRECT ? 1 : count;
     for (int i = 0; status == NJ_OK && i < ids; i++) {
-        struct nj_db_review review = {.action = action, .by = who(options), .notes = options->note, .people = NJ_DB_UNKNOWN};
+        struct nj_db_review review = {.action = action, .by = nj_login(options->by), .notes = options->note, .people = NJ_DB_UNKNOWN};
         char                id[NJ_DB_EVENT_ID];
         int64_t             event;
         status = whole_id(db, words[i], &event, id, &cli->error);
@@ -285,7 +276,7 @@ static nj_status decide(struct nj_cli *cli, enum nj_db_review_action action, cha
         status = nj_db_commit(db, &cli->error);
     nj_db_close(db); /* takes an open transaction back */
     if (status == NJ_OK)
-        fprintf(stderr, "%d event%s %s by %s\n", ids, ids == 1 ? "" : "s", done[action], who(options));
+        fprintf(stderr, "%d event%s %s by %s\n", ids, ids == 1 ? "" : "s", done[action], nj_login(options->by));
     return status;
 }
 

@@ -3,6 +3,10 @@
 #include <stddef.h>
 
 const struct nj_command_entry nj_commands[] = {
+    {"clock", "ID TIME|±SPAN [--by NAME]", "say that a camera's clock was wrong", nj_cmd_clock,
+     "TIME is when the event truly began (2021-06-30T05:12:00); a span (+3600, -2h, +1d) is added to what is added already. Holds for all "
+     "pictures\n"
+     "of that camera on that card. Times as read stay as they are; `events show` tells both, reports and exports use the corrected ones."},
     {"conf", "", "print the commented settings file with every key and its default", nj_cmd_conf, NULL},
     {"convert", "SOURCE -o FILE.nj [options]", "any supported checkpoint into the packed file that a station maps", nj_cmd_convert,
      nj_convert_details},

@@ -49,6 +49,16 @@ static void explain_state(const char *const *names, const struct nj_db_value *va
         line("Attempts", "%lld", (long long)NUMBER("attempts"));
 }
 
+static void show_corrected_clock(const char *started_at, int64_t offset)
+{
+    char    text[NJ_TIME_TEXT];
+    int64_t started;
+    if (offset == 0 || !nj_time_read(started_at, &started))
+        return;
+    nj_time_local(started + offset, text);
+    line("Corrected", "%s (%+lld s, as a ranger set it; so in reports and exports)", text, (long long)offset);
+}
+
 static nj_status show_head(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
 {
     bool *waits = user;
@@ -60,8 +70,7 @@ static nj_status show_head(void *user, const char *const *names, const struct nj
              NUMBER("clock_offset") ? ", as read; a correction is noted" : "");
     else
         line("Time", "not known: the pictures bear no date");
-    if (NUMBER("clock_offset"))
-        line("Clock", "%+lld s are added in reports and exports", (long long)NUMBER("clock_offset"));
+    show_corrected_clock(TEXT("started_at"), NUMBER("clock_offset"));
     line("Burst", "%lld frame%s, trigger %s, grouped by %s", (long long)NUMBER("frame_count"), NUMBER("frame_count") == 1 ? "" : "s",
          TEXT("trigger"), TEXT("grouped_by"));
     explain_state(names, values, count);

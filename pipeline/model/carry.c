@@ -56,7 +56,7 @@ static nj_status make_tokenizer(const struct nj_text_config *text, struct nj_car
     return NJ_OK;
 }
 
-nj_status nj_carried_read(const struct nj_weights *weights, struct nj_carried_list *out, struct nj_error *error)
+static nj_status read_own(const struct nj_weights *weights, struct nj_carried_list *out, struct nj_error *error)
 {
     const struct nj_checkpoint *checkpoint = weights->checkpoint;
     *out                                   = (struct nj_carried_list){0};
@@ -72,6 +72,21 @@ nj_status nj_carried_read(const struct nj_weights *weights, struct nj_carried_li
         snprintf(out->file[out->count++].name, sizeof out->file->name, "%s", carried[i]);
     }
     return NJ_OK;
+}
+
+nj_status nj_carried_read(const struct nj_weights *weights, const char *chat_template, struct nj_carried_list *out, struct nj_error *error)
+{
+    NJ_TRY(read_own(weights, out, error));
+    size_t at = 0;
+    if (!*chat_template)
+        return NJ_OK;
+    while (at < out->count && strcmp(out->file[at].name, "chat_template.jinja"))
+        at++;
+    struct nj_carried *file = &out->file[at];
+    free(file->data);
+    *file      = (struct nj_carried){.name = "chat_template.jinja"};
+    out->count = at == out->count ? at + 1 : out->count;
+    return nj_file_read(chat_template, FILE_LIMIT, &file->data, &file->size, error);
 }
 
 void nj_carried_free(struct nj_carried_list *list)

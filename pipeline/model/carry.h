@@ -16,8 +16,8 @@ struct nj_carried_list { /* zero-initialise; nj_carried_free */
     size_t            count;
 };
 
-/* Collects the files that the checkpoint has. In a packed file they are tensors `file.NAME`, compressed with zstd. */
-nj_status nj_carried_read(const struct nj_weights *weights, struct nj_carried_list *out, struct nj_error *error);
+/* Collects the files that the checkpoint has; `chat_template` is the path of one that takes the place of its own, or "". In a packed file they are tensors `file.NAME`, compressed with zstd. */
+nj_status nj_carried_read(const struct nj_weights *weights, const char *chat_template, struct nj_carried_list *out, struct nj_error *error);
 void      nj_carried_free(struct nj_carried_list *list);
 
 /* zstd of one file; *out is malloc'd. */

@@ -43,6 +43,7 @@ struct nj_config {
     int32_t  eos_ids[NJ_MAX_EOS]; /* generation stops at any of them; spec: always 1 (eos), <turn|>, <|tool_response> where they exist */
     uint32_t eos_count;
     uint32_t default_soft_tokens;
+    bool empty_thought; /* prompts without thinking end in an empty thought channel (chat.h): the checkpoint's own chat template does so */
 };
 
 /* Parses config.json (either spelling: global_head_dim, or per_layer_config of newer files) and, if not NULL, generation_config.json.

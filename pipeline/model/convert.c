@@ -219,6 +219,10 @@ static nj_status merge_adapter(struct conversion *conversion, struct nj_plan *pl
         if (module)
             module->rows.adapters[module->rows.adapter_count++] = &lora->list[i].low_rank;
     }
+    if (lora->empty_thought >= 0) {
+        plan->weights->config.empty_thought = lora->empty_thought;
+        snprintf(plan->chat_template, sizeof plan->chat_template, "%s/chat_template.jinja", lora->path);
+    }
     if (lora->head.rows)
         NJ_TRY(nj_plan_set_head(plan, &lora->head, error));
     json_t *list = json_object_get(conversion->lineage, "adapters");

@@ -258,7 +258,7 @@ static nj_status write_companions(const struct work *work, struct nj_error *erro
     if (status == NJ_OK && checkpoint->generation)
         status = write_json(work, "generation_config.json", checkpoint->generation, error);
     if (status == NJ_OK)
-        status = nj_carried_read(plan->weights, &files, error);
+        status = nj_carried_read(plan->weights, plan->chat_template, &files, error);
     for (size_t i = 0; i < files.count && status == NJ_OK; i++) {
         char path[sizeof work->folder + sizeof files.file[i].name + 2];
         snprintf(path, sizeof path, "%s/%s", work->folder, files.file[i].name);

@@ -10,7 +10,8 @@
  *   others          as the source had them: plain, or U8 rows of GGUF blocks
  *
  * `__metadata__` (string values): format = "nightjar", version, config and generation_config (JSON as in the source), matrices (JSON: for each
- * module its tensor and how to read it), chat (JSON: ids of the markers), lineage (JSON), files (JSON: names of the tokenizer files that lie in the file as
+ * module its tensor and how to read it), chat (JSON: ids of the markers), empty_thought
+ * ("yes", where the chat template asks for it), lineage (JSON), files (JSON: names of the tokenizer files that lie in the file as
  * tensors `file.NAME`, for the way back out), and sha256:NAME for each tensor. Checksums are verified by convert and doctor, not at each opening. */
 #ifndef NJ_MODEL_PACKED_H
 #define NJ_MODEL_PACKED_H

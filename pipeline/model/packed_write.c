@@ -263,7 +263,7 @@ static nj_status allocate(struct work *work, struct nj_error *error)
 static nj_status read_companions(struct work *work, struct nj_error *error)
 {
     struct nj_tokenizer *tokenizer = NULL;
-    NJ_TRY(nj_carried_read(work->plan->weights, &work->files, error));
+    NJ_TRY(nj_carried_read(work->plan->weights, work->plan->chat_template, &work->files, error));
     for (size_t i = 0; i < work->files.count; i++)
         NJ_TRY(nj_carried_compress(&work->files.file[i], &work->compressed[i], &work->compressed_size[i], error));
     NJ_TRY(nj_weights_tokenizer(work->plan->weights, &tokenizer, error));
@@ -350,6 +350,8 @@ static nj_status write_file(struct work *work, const char *path, struct nj_error
     NJ_TRY(allocate(work, error));
     json_object_set_new(work->metadata, "format", json_string("nightjar"));
     json_object_set_new(work->metadata, "version", json_string(NJ_PACKED_VERSION));
+    if (work->plan->weights->config.empty_thought)
+        json_object_set_new(work->metadata, "empty_thought", json_string("yes"));
     NJ_TRY(read_companions(work, error));
     make_units(work);
     NJ_TRY(nj_writer_open(path, &options, &work->writer, error));

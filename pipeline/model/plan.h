@@ -36,7 +36,8 @@ struct nj_plan {
     struct nj_plan_module *list; /* in the order of `modules` */
     size_t                 count;
     struct nj_plan_options options;
-    bool                   untied; /* the head is written beside the embedding */
+    bool                   untied;                   /* the head is written beside the embedding */
+    char                   chat_template[4096 + 32]; /* of an adapter, in place of the source's; "": none */
 };
 
 /* Every module as the source has it, before adapters and removals. The weights must outlive the plan. */

@@ -1,5 +1,6 @@
 /* weights.c: binds the modules of a checkpoint, whatever its container, to the struct that the engine walks, and checks every shape. */
 #include "pipeline/model/weights.h"
+#include "pipeline/model/chat.h"
 #include "pipeline/model/checkpoint.h"
 #include "pipeline/model/gguf.h"
 #include "pipeline/model/lora.h"
@@ -293,6 +294,33 @@ static bool has_tower(const struct nj_checkpoint *checkpoint)
     return false;
 }
 
+/* The template of a checkpoint is not run, only asked for the one thing in which templates of this family differ (spec 7.6). */
+static nj_status read_template(struct nj_checkpoint *checkpoint, struct nj_config *config, struct nj_error *error)
+{
+    char     path[4096 + 32];
+    uint8_t *text;
+    size_t   size;
+    if (checkpoint->kind == NJ_KIND_PACKED)
+        config->empty_thought = json_object_get(checkpoint->metadata, "empty_thought") != NULL;
+    snprintf(path, sizeof path, "%s/chat_template.jinja", checkpoint->path);
+    if (checkpoint->kind != NJ_KIND_FOLDER || access(path, F_OK) != 0)
+        return NJ_OK;
+    NJ_TRY(nj_file_read(path, CONFIG_LIMIT, &text, &size, error));
+    config->empty_thought = nj_chat_template_has_empty_thought((const char *)text, size);
+    free(text);
+    return NJ_OK;
+}
+
+static nj_status add_adapter(struct nj_checkpoint *checkpoint, struct nj_weights *weights, const struct nj_weights_options *options,
+                             struct nj_error *error)
+{
+    NJ_TRY(nj_lora_open(options->adapter, &checkpoint->adapter, error));
+    NJ_TRY(nj_lora_attach(checkpoint->adapter, weights, options->text_only, error));
+    if (checkpoint->adapter->empty_thought >= 0)
+        weights->config.empty_thought = checkpoint->adapter->empty_thought;
+    return NJ_OK;
+}
+
 nj_status nj_weights_open(const char *path, const struct nj_weights_options *options, struct nj_weights **out, struct nj_error *error)
 {
     static const struct nj_weights_options none;
@@ -324,8 +352,10 @@ nj_status nj_weights_open(const char *path, const struct nj_weights_options *opt
     status = bind_text(checkpoint, weights, error);
     if (status == NJ_OK && weights->config.vision.layers)
         status = bind_vision(checkpoint, weights, error);
-    if (status == NJ_OK && options->adapter && (status = nj_lora_open(options->adapter, &checkpoint->adapter, error)) == NJ_OK)
-        status = nj_lora_attach(checkpoint->adapter, weights, options->text_only, error);
+    if (status == NJ_OK)
+        status = read_template(checkpoint, &weights->config, error);
+    if (status == NJ_OK && options->adapter)
+        status = add_adapter(checkpoint, weights, options, error);
 cleanup:
     if (status == NJ_OK)
         *out = weights;

@@ -101,7 +101,7 @@ static nj_status ask(struct nj_reader *reader, const struct nj_burst_input *burs
                                             .frame_count    = burst->record.frame_count};
     json_t                 *conversation = nj_prompt_conversation(reader->prompt, &record);
     json_t                 *schema       = nj_event_schema(reader->dialect, &burst->record);
-    struct nj_chat_options  options      = {0};
+    struct nj_chat_options  options      = {.empty_thought = config->empty_thought};
     nj_status               status       = NJ_OK;
     if (!conversation || !schema)
         status = nj_fail(error, "event %s: no memory for its question", burst->record.event_id);

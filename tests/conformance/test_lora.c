@@ -145,6 +145,34 @@ static void check_refusals(void)
     unlink(target);
 }
 
+/* An adapter that was trained with an empty thought behind the prompt says so in its own template; merged or apart, the model knows. */
+static void check_template(void)
+{
+    static const char         text[]  = "{{- '<|turn>model\\n' -}}{{- '<|channel>thought\\n<channel|>' -}}";
+    const char               *folder  = changed_adapter("inference_mode", "true");
+    struct nj_weights_options options = {.adapter = folder, .text_only = 1};
+    struct nj_convert_report  report;
+    struct nj_weights        *weights;
+    struct nj_error           error = {0};
+    char                      path[256], target[128];
+    snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
+    snprintf(target, sizeof target, "%s/thought.nj", scratch);
+    golden_must(nj_file_write_atomic(path, text, strlen(text), &error), &error);
+    golden_must(nj_weights_open(golden_path("checkpoints/tiny-it"), &options, &weights, &error), &error);
+    CHECK(weights->config.empty_thought, "the template of an adapter that is kept apart is heard");
+    nj_weights_close(weights);
+    golden_must(convert(golden_path("checkpoints/tiny-it"), folder, &(struct nj_convert_options){0}, target, &report, &error), &error);
+    nj_convert_report_free(&report);
+    golden_must(nj_weights_open(target, NULL, &weights, &error), &error);
+    CHECK(weights->config.empty_thought, "and that of one that was merged");
+    nj_weights_close(weights);
+    golden_must(nj_weights_open(golden_path("checkpoints/tiny-it"), NULL, &weights, &error), &error);
+    CHECK(!weights->config.empty_thought, "without it there is none");
+    nj_weights_close(weights);
+    unlink(path);
+    unlink(target);
+}
+
 static void check_patterns(void)
 {
     static const char name[] = "model.language_model.layers.12.self_attn.q_proj";
@@ -187,6 +215,7 @@ int main(void)
     }
     json_decref(cases);
     check_refusals();
+    check_template();
     char command[256];
     snprintf(command, sizeof command, "rm -r '%s'", scratch);
     if (system(command) != 0)

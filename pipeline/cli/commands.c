@@ -3,6 +3,12 @@
 #include <stddef.h>
 
 const struct nj_command_entry nj_commands[] = {
+    {"bench", "[-m MODEL] [--only PART] [--runs N] [--power-saver | --exact] [--cpu-time] [--json]",
+     "speed and memory on this machine, beside its own limits", nj_cmd_bench,
+     "Every line is measured in turn with the limit it is compared to: int16, int8 and fp32 multiply-adds of this processor, or reading of "
+     "memory.\n"
+     "--cpu-time counts processor time, for a machine that others use too.\n"
+     "--only PART keeps the lines whose name contains PART. `convert --random e4b -o FILE.nj` makes a model of the true shapes."},
     {"clock", "ID TIME|±SPAN [--by NAME]", "say that a camera's clock was wrong", nj_cmd_clock,
      "TIME is when the event truly began (2021-06-30T05:12:00); a span (+3600, -2h, +1d) is added to what is added already. Holds for all "
      "pictures\n"

@@ -1,0 +1,141 @@
+#include "pipeline/cli/bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define READ_BYTES   ((size_t)256 << 20) /* far beyond any cache */
+#define READ_PORTION ((size_t)4 << 20)
+#define PEAK_COUNT   ((uint64_t)1 << 30) /* multiply-adds a thread: some tens of milliseconds */
+
+double nj_bench_now(const struct nj_bench *bench)
+{
+    struct timespec now;
+    clock_gettime(bench->cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &now);
+    return ((double)now.tv_sec + 1e-9 * (double)now.tv_nsec) / (bench->cpu_time ? nj_pool_threads(bench->session->pool) : 1);
+}
+
+nj_status nj_bench_open(struct nj_session *session, struct nj_bench *out, struct nj_error *error)
+{
+    uint32_t features = nj_cpu_detect();
+    *out              = (struct nj_bench){.session = session, .memory_bytes = READ_BYTES};
+    if (!nj_cpu_mask(getenv("NJ_CPU"), &features))
+        return nj_fail(error, "NJ_CPU: no such instruction set");
+    nj_kernels_init(&out->kernels, features);
+    out->memory = aligned_alloc(4096, READ_BYTES);
+    if (!out->memory)
+        return nj_fail(error, "no memory to measure reading with");
+    memset(out->memory, 1, READ_BYTES);
+    return NJ_OK;
+}
+
+void nj_bench_close(struct nj_bench *bench)
+{
+    free(bench->memory);
+    bench->memory = NULL;
+}
+
+struct peak {
+    struct nj_bench *bench;
+    enum nj_limit    limit;
+    uint64_t         done[256]; /* a thread each; none has more */
+};
+
+static void peak_body(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    struct peak     *peak  = arg;
+    struct nj_bench *bench = peak->bench;
+    if (peak->limit == NJ_LIMIT_READ) {
+        bench->kernels.read_memory((uint8_t *)bench->memory + index * READ_PORTION, READ_PORTION);
+        return;
+    }
+    nj_peak_fn *run   = peak->limit == NJ_LIMIT_INT16  ? bench->kernels.peak_int16
+                        : peak->limit == NJ_LIMIT_INT8 ? bench->kernels.peak_int8
+                                                       : bench->kernels.peak_f32;
+    peak->done[index] = 2 * run(PEAK_COUNT);
+}
+
+double nj_bench_limit(struct nj_bench *bench, enum nj_limit limit)
+{
+    struct peak peak    = {.bench = bench, .limit = limit};
+    size_t      threads = nj_pool_threads(bench->session->pool), count = threads < 256 ? threads : 256;
+    double      done = 0;
+    if (limit == NJ_LIMIT_READ)
+        count = READ_BYTES / READ_PORTION;
+    double before = nj_bench_now(bench);
+    nj_pool_run(bench->session->pool, count, peak_body, &peak);
+    double seconds = nj_bench_now(bench) - before;
+    for (size_t i = 0; i < count && limit != NJ_LIMIT_READ; i++)
+        done += (double)peak.done[i];
+    return (limit == NJ_LIMIT_READ ? (double)READ_BYTES : done) / seconds;
+}
+
+const char *nj_limit_name(enum nj_limit limit)
+{
+    static const char *const names[] = {"", "int16", "int8", "fp32", "memory"};
+    return names[limit];
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, compare);
+    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+static void print_line(const struct nj_bench *bench, const struct nj_measurement *m, double *rates, double *shares, size_t count)
+{
+    double  rate = median(rates, count), share = m->limit ? median(shares, count) : 0;
+    double *spread = m->limit ? shares : rates, low = spread[0], high = spread[count - 1], middle = m->limit ? share : rate;
+    if (bench->json)
+        printf(
+            "{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"limit\": \"%s\", \"of_limit\": %.4f, \"low\": %.6g, \"high\": %.6g, "
+            "\"runs\": %zu, \"peak_mib\": %.0f}\n",
+            m->name, rate, m->unit, nj_limit_name(m->limit), share, low, high, count, nj_bench_peak_memory());
+    else if (m->limit)
+        printf("%-34s %10.3f %-10s %5.1f %% of %-6s  (%.1f to %.1f)  %6.0f MiB\n", m->name, rate, m->unit, 100 * share,
+               nj_limit_name(m->limit), 100 * low, 100 * high, nj_bench_peak_memory());
+    else
+        printf("%-34s %10.3f %-10s %20s (%.0f %% to %.0f %%)  %6.0f MiB\n", m->name, rate, m->unit, "", 100 * low / middle,
+               100 * high / middle, nj_bench_peak_memory());
+    fflush(stdout);
+}
+
+nj_status nj_bench_run(struct nj_bench *bench, const struct nj_measurement *m, struct nj_error *error)
+{
+    double rates[NJ_BENCH_REPEATS], shares[NJ_BENCH_REPEATS];
+    if (bench->only && !strstr(m->name, bench->only))
+        return NJ_OK;
+    for (uint32_t i = 0; i < bench->repeats; i++) {
+        double    seconds = 0, limit = m->limit ? nj_bench_limit(bench, m->limit) : 0;
+        nj_status status = m->work(m->arg, &seconds, error);
+        if (status != NJ_OK)
+            return status;
+        /* The limit on both sides of the work, so that a change of clock in between counts half. */
+        limit     = m->limit ? (limit + nj_bench_limit(bench, m->limit)) / 2 : 0;
+        rates[i]  = m->amount / seconds;
+        shares[i] = m->limit ? m->limit_amount / seconds / limit : 0;
+    }
+    print_line(bench, m, rates, shares, bench->repeats);
+    return NJ_OK;
+}
+
+double nj_bench_peak_memory(void)
+{
+    char   line[256];
+    double kilobytes = 0;
+    FILE  *file      = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %lf", &kilobytes) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kilobytes / 1024;
+}

@@ -1,0 +1,56 @@
+/* bench.h: what the engine does in a second, beside what this processor does at most in the same second.
+ *
+ * Machines are shared, and change their clock: every measurement is a pair, the limit right before the work, repeated in turn; what is printed is
+ * the median of the work, the median of the ratios, and how far the ratios spread. Inside pipeline/cli only. */
+#ifndef NJ_CLI_BENCH_H
+#define NJ_CLI_BENCH_H
+
+#include "kernels/kernels.h"
+#include "pipeline/cli/session.h"
+
+#define NJ_BENCH_REPEATS 64
+
+enum nj_limit { NJ_LIMIT_NONE, NJ_LIMIT_INT16, NJ_LIMIT_INT8, NJ_LIMIT_F32, NJ_LIMIT_READ };
+
+struct nj_bench {
+    struct nj_session *session;
+    struct nj_kernels  kernels;
+    void              *memory; /* what the reader reads */
+    size_t             memory_bytes;
+    uint32_t           repeats;
+    bool               json;
+    bool               power_saver;
+    bool               cpu_time; /* for a machine that others use, too */
+    const char        *only;     /* part of a measurement's name, or NULL */
+};
+
+/* One measurement. `work` does it once and leaves the seconds that count in *seconds. */
+struct nj_measurement {
+    const char   *name, *unit;
+    double        amount; /* of the unit that one run does: tokens, pictures, bytes ... per second comes out */
+    enum nj_limit limit;
+    double        limit_amount; /* operations (two a multiply-add) or bytes that one run needs at least */
+    nj_status (*work)(void *arg, double *seconds, struct nj_error *error);
+    void *arg;
+};
+
+/* Seconds: of the clock, or with cpu_time of the processor that all threads used, shared out among them. */
+double nj_bench_now(const struct nj_bench *bench);
+
+nj_status nj_bench_open(struct nj_session *session, struct nj_bench *out, struct nj_error *error);
+void      nj_bench_close(struct nj_bench *bench);
+
+/* Operations or bytes per second of all threads of the session together, measured now. */
+double      nj_bench_limit(struct nj_bench *bench, enum nj_limit limit);
+const char *nj_limit_name(enum nj_limit limit);
+
+/* Runs it `repeats` times beside its limit and prints one line. */
+nj_status nj_bench_run(struct nj_bench *bench, const struct nj_measurement *measurement, struct nj_error *error);
+
+/* Largest memory of this process so far, in MiB. */
+double nj_bench_peak_memory(void);
+
+/* bench_work.c: prefill, decode, vision. */
+nj_status nj_bench_model(struct nj_bench *bench, struct nj_error *error);
+
+#endif

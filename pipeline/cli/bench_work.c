@@ -1,0 +1,214 @@
+/* bench_work.c: the stages of reading an event, one by one, on the open model. Ids and pixels are noise from a fixed seed: speed does not depend on
+ * them. */
+#include "pipeline/cli/bench.h"
+#include "pipeline/model/sampler.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROMPT      512u
+#define DECODE_RUN  16u /* tokens of each sequence in one run */
+#define MOST_BATCH  8u
+#define LABEL_BYTES 64
+
+struct work {
+    struct nj_bench    *bench;
+    struct nj_session  *session;
+    struct nj_sequence *sequences[MOST_BATCH];
+    int32_t            *ids; /* [PROMPT + DECODE_RUN] */
+    float              *logits;
+    uint32_t            batch;
+    uint8_t            *rgb;
+    uint32_t            width, height;
+    float              *features;
+};
+
+static double matrix_values(const struct nj_matrix *matrix)
+{
+    return (double)matrix->rows * matrix->cols;
+}
+
+/* Bytes that one pass over a matrix reads. */
+static double matrix_bytes(const struct nj_matrix *matrix)
+{
+    double values = matrix_values(matrix), scale = matrix->scale_format == NJ_F32 ? 4 : 2;
+    switch (matrix->format) {
+    case NJ_W4_ROWS:
+    case NJ_W4_PANELS:
+        return values / 2 + values / matrix->group * scale;
+    case NJ_I8_ROWS:
+        return values + values / matrix->group * scale;
+    default:
+        return (double)nj_format_row_bytes(matrix->format, matrix->cols) * matrix->rows;
+    }
+}
+
+struct cost {
+    double prefill_values; /* weights that a prompt token without wanted logits meets */
+    double decode_bytes;   /* of all weights without the head */
+};
+
+static struct cost text_cost(const struct nj_weights *weights)
+{
+    const struct nj_text_config *config = &weights->config.text;
+    uint32_t                     own    = config->layers - config->shared_kv_layers;
+    struct cost                  cost   = {.decode_bytes = matrix_bytes(&weights->ple_projection)};
+    cost.prefill_values                 = (double)own * config->ple_size * config->hidden_size;
+    for (uint32_t l = 0; l < config->layers; l++) {
+        const struct nj_text_layer *layer = &weights->layers[l];
+        const struct nj_matrix     *all[] = {
+                &layer->k, &layer->v, &layer->q, &layer->o, &layer->gate, &layer->up, &layer->down, &layer->ple_gate, &layer->ple_projection};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            if (all[i]->rows == 0)
+                continue;
+            cost.decode_bytes += matrix_bytes(all[i]);
+            if (l + 1 < own || (l + 1 == own && i < 2))
+                cost.prefill_values += matrix_values(all[i]);
+        }
+    }
+    return cost;
+}
+
+static double picture_operations(const struct nj_config *config, double patches, double cells)
+{
+    const struct nj_vision_config *v     = &config->vision;
+    double                         layer = 4.0 * v->hidden_size * v->hidden_size + 3.0 * v->hidden_size * v->intermediate_size;
+    return 2 * (patches * (v->layers * layer + 3.0 * v->patch_size * v->patch_size * v->hidden_size) +
+                v->layers * 2 * patches * patches * v->hidden_size + cells * v->hidden_size * config->text.hidden_size);
+}
+
+static nj_status prefill(void *arg, double *seconds, struct nj_error *error)
+{
+    struct work   *work = arg;
+    struct nj_step step = {.sequence = work->sequences[0], .ids = work->ids, .count = PROMPT};
+    nj_sequence_reset(work->sequences[0]);
+    double    before = nj_bench_now(work->bench);
+    nj_status status = nj_engine_step(work->session->engine, &step, 1, error);
+    *seconds         = nj_bench_now(work->bench) - before;
+    return status;
+}
+
+static nj_status fill_sequences(struct work *work, struct nj_error *error)
+{
+    double    ignored;
+    nj_status status = NJ_OK;
+    for (uint32_t i = 0; status == NJ_OK && i < MOST_BATCH; i++) {
+        if (i == 0 && nj_sequence_length(work->sequences[0]) < PROMPT)
+            status = prefill(work, &ignored, error);
+        else if (i > 0 && nj_sequence_length(work->sequences[i]) < PROMPT)
+            status = nj_sequence_copy(work->sequences[i], work->sequences[0], error);
+    }
+    return status;
+}
+
+static nj_status decode(void *arg, double *seconds, struct nj_error *error)
+{
+    struct work *work  = arg;
+    size_t       vocab = work->session->weights->config.text.vocab_size;
+    for (uint32_t i = 0; i < MOST_BATCH; i++)
+        if (nj_sequence_length(work->sequences[i]) > PROMPT)
+            nj_sequence_reset(work->sequences[i]);
+    nj_status status = fill_sequences(work, error);
+    double    before = nj_bench_now(work->bench);
+    for (uint32_t token = 0; status == NJ_OK && token < DECODE_RUN; token++) {
+        struct nj_step steps[MOST_BATCH];
+        for (uint32_t i = 0; i < work->batch; i++)
+            steps[i] = (struct nj_step){.sequence = work->sequences[i],
+                                        .ids      = work->ids + PROMPT + token,
+                                        .count    = 1,
+                                        .want     = NJ_WANT_LAST,
+                                        .logits   = work->logits + i * vocab};
+        status = nj_engine_step(work->session->engine, steps, work->batch, error);
+    }
+    *seconds = nj_bench_now(work->bench) - before;
+    return status;
+}
+
+static nj_status picture(void *arg, double *seconds, struct nj_error *error)
+{
+    struct work *work   = arg;
+    double       before = nj_bench_now(work->bench);
+    nj_status    status = nj_engine_vision(work->session->engine, work->rgb, work->width, work->height, work->features, error);
+    *seconds            = nj_bench_now(work->bench) - before;
+    return status;
+}
+
+static nj_status measure_text(struct nj_bench *bench, struct work *work, struct nj_error *error)
+{
+    static const uint32_t batches[] = {1, 4, 8};
+    struct cost           cost      = text_cost(work->session->weights);
+    double                head      = matrix_bytes(&work->session->weights->head);
+    enum nj_limit         limit     = bench->power_saver ? NJ_LIMIT_INT8 : NJ_LIMIT_INT16;
+    struct nj_measurement prompt    = {"prefill, 512 tokens", "tokens/s", PROMPT, limit, 2 * cost.prefill_values * PROMPT, prefill, work};
+    nj_status             status    = nj_bench_run(bench, &prompt, error);
+    for (size_t i = 0; status == NJ_OK && i < sizeof batches / sizeof *batches; i++) {
+        char                  name[LABEL_BYTES];
+        struct nj_measurement answer = {name, "tokens/s", (double)batches[i] * DECODE_RUN, NJ_LIMIT_READ, 0, decode, work};
+        snprintf(name, sizeof name, "decode, whole head, batch %u", batches[i]);
+        answer.limit_amount = (cost.decode_bytes + head) * DECODE_RUN;
+        work->batch         = batches[i];
+        status              = nj_bench_run(bench, &answer, error);
+    }
+    return status;
+}
+
+static nj_status measure_pictures(struct nj_bench *bench, struct work *work, struct nj_error *error)
+{
+    static const uint32_t   budgets[] = {70, 140, 280};
+    const struct nj_config *config    = &work->session->weights->config;
+    nj_status               status    = NJ_OK;
+    for (size_t i = 0; config->vision.layers && status == NJ_OK && i < sizeof budgets / sizeof *budgets; i++) {
+        char                  name[LABEL_BYTES];
+        struct nj_measurement tower = {name, "pictures/s", 1, NJ_LIMIT_INT16, 0, picture, work};
+        status                      = nj_picture_target(1920, 1080, budgets[i], &work->width, &work->height, error);
+        double patches              = (double)work->width * work->height / (config->vision.patch_size * config->vision.patch_size);
+        double cells                = patches / (config->vision.pooling_kernel * config->vision.pooling_kernel);
+        tower.limit_amount          = picture_operations(config, patches, cells);
+        snprintf(name, sizeof name, "vision, 16:9 at %u", budgets[i]);
+        if (status == NJ_OK)
+            status = nj_bench_run(bench, &tower, error);
+    }
+    return status;
+}
+
+static nj_status make_work(struct work *work, struct nj_error *error)
+{
+    const struct nj_config *config = &work->session->weights->config;
+    struct nj_random        random;
+    nj_status               status = NJ_OK;
+    size_t                  pixels = (size_t)1200 * 1200 * 3; /* more than any of the pictures below */
+    nj_random_seed(&random, 1);
+    work->ids      = calloc(PROMPT + DECODE_RUN, sizeof *work->ids);
+    work->logits   = calloc((size_t)MOST_BATCH * config->text.vocab_size, sizeof *work->logits);
+    work->rgb      = malloc(pixels);
+    work->features = calloc((size_t)280 * config->text.hidden_size, sizeof *work->features);
+    if (!work->ids || !work->logits || !work->rgb || !work->features)
+        return nj_fail(error, "no memory for the measurements");
+    for (uint32_t i = 0; i < PROMPT + DECODE_RUN; i++)
+        do
+            work->ids[i] = (int32_t)(nj_random_unit(&random) * config->text.vocab_size);
+        while (work->ids[i] == config->image_id);
+    for (size_t i = 0; i < pixels; i++)
+        work->rgb[i] = (uint8_t)(nj_random_unit(&random) * 256);
+    for (uint32_t i = 0; status == NJ_OK && i < MOST_BATCH; i++)
+        status = nj_sequence_open(work->session->engine, PROMPT + DECODE_RUN, &work->sequences[i], error);
+    return status;
+}
+
+nj_status nj_bench_model(struct nj_bench *bench, struct nj_error *error)
+{
+    struct work work   = {.bench = bench, .session = bench->session};
+    nj_status   status = make_work(&work, error);
+    if (status == NJ_OK)
+        status = measure_text(bench, &work, error);
+    if (status == NJ_OK)
+        status = measure_pictures(bench, &work, error);
+    for (uint32_t i = 0; i < MOST_BATCH; i++)
+        nj_sequence_close(work.sequences[i]);
+    free(work.ids);
+    free(work.logits);
+    free(work.rgb);
+    free(work.features);
+    return status;
+}

@@ -77,6 +77,9 @@ struct nj_db_lock {
 nj_status nj_db_lock(const char *path, const char *what, struct nj_db_lock *out, struct nj_error *error);
 void      nj_db_unlock(struct nj_db_lock *lock);
 
+/* Looks at every page. said: "ok", or the first thing that is wrong. */
+nj_status nj_db_check(struct nj_db *db, char said[256], struct nj_error *error);
+
 /* After nj_db_lock("run"): puts what a cut left `running` back to `ready` and says how many there were. */
 nj_status nj_db_recover(struct nj_db *db, int64_t *count, struct nj_error *error);
 

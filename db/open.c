@@ -144,25 +144,18 @@ static bool checked_this_boot(const struct nj_db *db, const char *boot)
 }
 
 /* True when every page holds together. A file that cannot be opened for another reason counts as sound: the real open says why. */
-static bool sound(struct nj_db *db, struct nj_error *error)
+static bool sound(struct nj_db *db, char why[256])
 {
-    sqlite3_stmt *statement = NULL;
-    bool          result    = true;
-    int           code      = sqlite3_open_v2(db->path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_prepare_v2(db->sql, "PRAGMA quick_check(1)", -1, &statement, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_step(statement);
-    const char *said = code == SQLITE_ROW ? nj_db_text(statement, 0) : "",
-               *last = strrchr(said, '\n'); /* the first line only names the database */
-    if (code == SQLITE_ROW && strcmp(said, "ok") != 0) {
-        result = false;
-        nj_fail(error, "%s", last ? last + 1 : said);
-    } else if ((code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB) {
-        result = false;
-        nj_fail(error, "%s", sqlite3_errmsg(db->sql));
+    bool result = true;
+    why[0]      = 0;
+    int code    = sqlite3_open_v2(db->path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code == SQLITE_OK && nj_db_check(db, why, NULL) == NJ_OK)
+        result = !strcmp(why, "ok");
+    else {
+        code   = sqlite3_errcode(db->sql);
+        result = code != SQLITE_CORRUPT && code != SQLITE_NOTADB;
+        snprintf(why, 256, "%.255s", sqlite3_errmsg(db->sql));
     }
-    sqlite3_finalize(statement);
     disconnect(db);
     return result;
 }
@@ -238,16 +231,14 @@ static int64_t carry_over(struct nj_db *db, const char *aside)
 /* Runs under the writers' lock. *aside is "" when the file is sound. */
 static nj_status check(struct nj_db *db, char aside[4200], char why[256], struct nj_error *error)
 {
-    char            boot[64], mark[4200];
-    struct nj_error damage = {0};
-    nj_status       status = NJ_OK;
-    aside[0]               = 0;
+    char      boot[64], mark[4200];
+    nj_status status = NJ_OK;
+    aside[0]         = 0;
     read_boot_id(boot);
     if (access(db->path, F_OK) != 0 || checked_this_boot(db, boot))
         return NJ_OK;
-    if (!sound(db, &damage)) {
-        nj_log(NJ_LOG_WARNING, "%s: damaged (%s); setting it aside and beginning a fresh one from the card", db->path, damage.text);
-        snprintf(why, 256, "%.255s", damage.text);
+    if (!sound(db, why)) {
+        nj_log(NJ_LOG_WARNING, "%s: damaged (%s); setting it aside and beginning a fresh one from the card", db->path, why);
         status = set_aside(db, aside, error);
     }
     snprintf(mark, sizeof mark, "%s.checked", db->path);
@@ -390,6 +381,20 @@ void nj_db_close(struct nj_db *db)
         close(db->writer);
     nj_text_free(&db->found);
     free(db);
+}
+
+nj_status nj_db_check(struct nj_db *db, char said[256], struct nj_error *error)
+{
+    sqlite3_stmt *row;
+    nj_status     status = nj_db_query(db, &row, error, "PRAGMA quick_check(1)", "");
+    if (status == NJ_OK)
+        status = nj_db_step(db, row, error);
+    if (status != NJ_OK)
+        return status;
+    const char *text = nj_db_text(row, 0), *last = strrchr(text, '\n'); /* the first line only names the database */
+    snprintf(said, 256, "%.255s", last ? last + 1 : text);
+    sqlite3_reset(row);
+    return NJ_OK;
 }
 
 nj_status nj_db_lock(const char *path, const char *what, struct nj_db_lock *out, struct nj_error *error)

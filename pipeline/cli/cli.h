@@ -50,6 +50,7 @@ nj_command nj_cmd_run;
 nj_command nj_cmd_uplink;
 nj_command nj_cmd_simulate;
 nj_command nj_cmd_status;
+nj_command nj_cmd_doctor;
 nj_command nj_cmd_events;
 nj_command nj_cmd_export;
 nj_command nj_cmd_watch;

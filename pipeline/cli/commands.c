@@ -16,6 +16,11 @@ const struct nj_command_entry nj_commands[] = {
     {"conf", "", "print the commented settings file with every key and its default", nj_cmd_conf, NULL},
     {"convert", "SOURCE -o FILE.nj [options]", "any supported checkpoint into the packed file that a station maps", nj_cmd_convert,
      nj_convert_details},
+    {"doctor", "[--json | --csv]", "checks clock, battery, alarm, lines, cards, disk, database, model; each line with its remedy",
+     nj_cmd_doctor,
+     "Changes nothing. A warning is something that the station can live with; a failure (exit status 1) is not. Run it as the station's "
+     "user:\n"
+     "`sudo -u nightjar nightjar doctor`."},
     {"eval", "LABELS.jsonl [-m MODEL] [--card DIR] [--limit N] [--each] [--json] [--exact]",
      "answers scored against labels, n beside each rate", nj_cmd_eval,
      "A row is an event with its files and what is true of it (as trapcam writes it), or an answer of another runtime in \"raw\", with or\n"

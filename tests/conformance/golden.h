@@ -69,20 +69,30 @@ __attribute__((unused)) static size_t golden_ids(const char *name, int32_t **ids
     return count;
 }
 
+/* Where the model of a case lies, and its vision companion, or NULL. A case of the companion alone is opened with a text model beside it. */
+__attribute__((unused)) static const char *golden_model(const json_t *test, const char **mmproj)
+{
+    char        path[256];
+    const char *checkpoint = golden_text(test, "checkpoint"), *companion = "gguf/tiny-it-mmproj-f16.gguf";
+    bool        gguf = !strncmp(checkpoint, "gguf/", 5);
+    if (!strcmp(checkpoint, companion))
+        checkpoint = "gguf/tiny-it-q8_0.gguf";
+    snprintf(path, sizeof path, "%s%s", gguf ? "" : "checkpoints/", checkpoint);
+    *mmproj = gguf && json_object_get(json_object_get(test, "inputs"), "images") ? golden_path(companion) : NULL;
+    return golden_path(path);
+}
+
 /* The model of a case, with its adapter or companion. */
 __attribute__((unused)) static nj_status golden_weights(const json_t *test, struct nj_weights **weights, struct nj_error *error)
 {
-    char                      path[256], adapter[256];
-    const char               *checkpoint = golden_text(test, "checkpoint"), *lora = golden_text(test, "adapter");
+    char                      adapter[256];
+    const char               *lora    = golden_text(test, "adapter");
     struct nj_weights_options options = {0};
-    bool                      gguf    = !strncmp(checkpoint, "gguf/", 5);
-    snprintf(path, sizeof path, "%s%s", gguf ? "" : "checkpoints/", checkpoint);
+    const char               *path    = golden_model(test, &options.mmproj);
     snprintf(adapter, sizeof adapter, "adapters/%s", lora);
     if (*lora)
         options.adapter = golden_path(adapter);
-    if (gguf && json_object_get(json_object_get(test, "inputs"), "images"))
-        options.mmproj = golden_path("gguf/tiny-it-mmproj-f16.gguf");
-    return nj_weights_open(golden_path(path), &options, weights, error);
+    return nj_weights_open(path, &options, weights, error);
 }
 
 struct golden_gap {

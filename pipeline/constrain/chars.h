@@ -23,8 +23,10 @@ struct nj_chars {
 /* Every text. */
 nj_status nj_chars_any(struct nj_chars *out, struct nj_error *error);
 
-/* The texts in which a pattern (ECMA-262, searched for: unanchored unless ^ or $ say otherwise) is found. Sentences say what is wrong at which character. */
-nj_status nj_chars_from_pattern(const char *pattern, size_t size, struct nj_chars *out, struct nj_error *error);
+/* The texts in which a pattern (ECMA-262, searched for: unanchored unless ^ or $ say otherwise) is found. Sentences say what is wrong at which byte.
+ * literally: pattern.h. *work grows by the steps that it took, each some ten nanoseconds; a pattern that takes a good part of a second is refused. */
+nj_status nj_chars_from_pattern(const char *pattern, size_t size, bool literally, struct nj_chars *out, uint32_t *work,
+                                struct nj_error *error);
 
 nj_status nj_chars_intersect(const struct nj_chars *a, const struct nj_chars *b, struct nj_chars *out, struct nj_error *error);
 

@@ -19,6 +19,7 @@ struct parser {
     struct nj_pattern *pattern;
     struct nj_error   *error;
     bool               failed;
+    bool               literally;
     struct set         set, negated;
 };
 
@@ -144,7 +145,10 @@ static void add_escape_class(struct parser *p, struct set *set, char letter)
         for (size_t i = 0; i < sizeof space / sizeof *space; i++)
             add_range(p, base, space[i].first, space[i].last, true);
         for (size_t i = 0; i < sizeof maybe / sizeof *maybe; i++)
-            add_range(p, base, maybe[i].first, maybe[i].last, false);
+            if (!p->literally)
+                add_range(p, base, maybe[i].first, maybe[i].last, false);
+        if (p->literally)
+            add_range(p, base, 0xFEFF, 0xFEFF, true);
     }
     base->sure_count = normalise(base->sure, base->sure_count);
     base->all_count  = normalise(base->all, base->all_count);
@@ -440,7 +444,7 @@ static uint32_t parse_alternatives(struct parser *p)
     return all;
 }
 
-nj_status nj_pattern_parse(const char *text, size_t size, struct nj_pattern *out, struct nj_error *error)
+nj_status nj_pattern_parse(const char *text, size_t size, bool literally, struct nj_pattern *out, struct nj_error *error)
 {
     *out = (struct nj_pattern){0};
     if (size > NJ_PATTERN_BYTES)
@@ -452,11 +456,12 @@ nj_status nj_pattern_parse(const char *text, size_t size, struct nj_pattern *out
         status = nj_fail(error, "no memory for the pattern");
         goto cleanup;
     }
-    p->text    = (const uint8_t *)text;
-    p->size    = size;
-    p->pattern = out;
-    p->error   = error;
-    out->root  = parse_alternatives(p);
+    p->text      = (const uint8_t *)text;
+    p->size      = size;
+    p->pattern   = out;
+    p->literally = literally;
+    p->error     = error;
+    out->root    = parse_alternatives(p);
     if (!p->failed && p->at < size)
         refuse(p, "a ) without its (");
     if (p->failed)

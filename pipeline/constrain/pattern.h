@@ -3,7 +3,8 @@
  *
  * Understood: literals, ., classes, \d \D \w \W \s \S, \t \n \v \f \r \0 \cX \xHH \uHHHH \u{H…}, groups (captured, not captured, named), |, ^ and $ anywhere,
  * * + ? {n} {n,} {n,m} and their lazy forms. Refused by name: look-around, back references, \b \B, \p{…}, flags. \d and \w are ASCII; `.` is all but \n;
- * characters on which engines disagree whether they are white space (U+001C-001F, U+0085, U+180E, U+FEFF) match neither \s nor \S. */
+ * characters on which engines disagree whether they are white space (U+001C-001F, U+0085, U+180E, U+FEFF) match neither \s nor \S, so that what is
+ * generated is valid for all of them. literally: \s as ECMA-262 has it, for judging what others wrote. */
 #ifndef NJ_CONSTRAIN_PATTERN_H
 #define NJ_CONSTRAIN_PATTERN_H
 
@@ -45,7 +46,7 @@ struct nj_pattern {
     uint32_t                range_count, range_capacity;
 };
 
-nj_status nj_pattern_parse(const char *text, size_t size, struct nj_pattern *out, struct nj_error *error);
+nj_status nj_pattern_parse(const char *text, size_t size, bool literally, struct nj_pattern *out, struct nj_error *error);
 void      nj_pattern_free(struct nj_pattern *pattern);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define MAX_NODES 131072u   /* of the nondeterministic automaton */
-#define MAX_WORK  40000000u /* steps of the whole construction: a fraction of a second */
+#define MAX_WORK  12000000u /* steps of the whole construction: a fraction of a second */
 #define ANY_SET   UINT32_MAX
 
 enum kind { SPLIT, SET, BEGIN, END, MATCH };
@@ -248,6 +248,7 @@ static uint32_t intern(struct machine *m, uint32_t size)
 {
     uint32_t *core = m->cores + m->core_count;
     uint32_t  hash = size;
+    m->work += size * 2;
     qsort(core, size, sizeof *core, by_value);
     for (uint32_t i = 0; i < size; i++)
         hash = (hash ^ core[i]) * 0x01000193u;
@@ -340,13 +341,13 @@ static void determinise(struct machine *m, uint32_t entry)
             }
 }
 
-nj_status nj_chars_from_pattern(const char *text, size_t size, struct nj_chars *out, struct nj_error *error)
+nj_status nj_chars_from_pattern(const char *text, size_t size, bool literally, struct nj_chars *out, uint32_t *work, struct nj_error *error)
 {
     struct nj_pattern pattern;
     struct nj_chars   any  = {0};
     struct nj_chars   wide = {0};
     *out                   = (struct nj_chars){0};
-    nj_status status       = nj_pattern_parse(text, size, &pattern, error);
+    nj_status status       = nj_pattern_parse(text, size, literally, &pattern, error);
     if (status != NJ_OK)
         return status;
     struct machine m     = {.pattern = &pattern, .out = &wide, .error = error};
@@ -360,6 +361,7 @@ nj_status nj_chars_from_pattern(const char *text, size_t size, struct nj_chars *
         cut_alphabet(&m);
     }
     determinise(&m, loop);
+    *work += m.work;
     status = m.failed ? NJ_ERROR : nj_chars_any(&any, error);
     if (status == NJ_OK)
         status = nj_chars_intersect(&wide, &any, out, error); /* trims, and leaves just the memory that is needed */

@@ -19,7 +19,7 @@
 #define NJ_SCHEMA_PARTS        4096u    /* of one conjunction */
 #define NJ_SCHEMA_ALTERNATIVES 4096u    /* of one value */
 #define NJ_SCHEMA_DEPTH        256u     /* allOf, anyOf, oneOf and $ref inside each other */
-#define NJ_SCHEMA_WORK         5000000u /* steps of the whole compilation: well below a second */
+#define NJ_SCHEMA_WORK         3000000u /* steps of the whole compilation: well below a second */
 
 /* Where in the schema something stands; printed as a JSON pointer only when a sentence needs it. */
 struct nj_place {

@@ -71,8 +71,9 @@ static nj_status all_patterns(struct nj_compiler *c, const struct nj_shape *s, s
     *out             = (struct nj_chars){0};
     for (uint32_t i = 0; i < s->pattern_count && status == NJ_OK; i++) {
         struct nj_chars one = {0}, both = {0};
-        struct nj_error why = {{0}};
-        status              = nj_chars_from_pattern(s->patterns[i], strlen(s->patterns[i]), &one, &why);
+        struct nj_error why  = {{0}};
+        uint32_t        work = 1500;
+        status               = nj_chars_from_pattern(s->patterns[i], strlen(s->patterns[i]), c->g->any_order, &one, &work, &why);
         if (status == NJ_OK && i > 0)
             status = nj_chars_intersect(out, &one, &both, &why);
         else {
@@ -84,6 +85,8 @@ static nj_status all_patterns(struct nj_compiler *c, const struct nj_shape *s, s
         *out = both;
         if (status != NJ_OK)
             status = nj_refuse(c, s->pattern_place[i], "%s", why.text);
+        else
+            status = nj_spend(c, work / 10 + both.states * UINT64_C(4));
     }
     return status;
 }
@@ -95,9 +98,7 @@ static nj_status pattern_lexeme(struct nj_compiler *c, const struct nj_shape *s,
     struct nj_error why    = {{0}};
     uint32_t        dfa    = 0;
     uint64_t        most   = s->max_length;
-    nj_status       status = nj_spend(c, 20000); /* an upper estimate of what a hostile pattern costs */
-    if (status == NJ_OK)
-        status = all_patterns(c, s, &found);
+    nj_status       status = all_patterns(c, s, &found);
     if (status != NJ_OK)
         goto cleanup;
     if (s->min_length > 0)
@@ -112,13 +113,16 @@ static nj_status pattern_lexeme(struct nj_compiler *c, const struct nj_shape *s,
     if (status == NJ_OK && most != NJ_UNLIMITED &&
         c->g->dfa_states.data[c->g->dfas.data[dfa].info + c->g->dfas.data[dfa].start].chars > most)
         status = NJ_NOT_FOUND;
-    if (status == NJ_OK)
-        status = add_lexeme(c, dfa, 0, most, lexeme);
-    else if (status == NJ_NOT_FOUND) {
-        *lexeme = NJ_NONE;
-        status  = NJ_OK;
-    } else
+    *lexeme = NJ_NONE;
+    if (status == NJ_NOT_FOUND)
+        status = NJ_OK;
+    else if (status != NJ_OK)
         status = nj_refuse(c, s->pattern_place[0], "%s", why.text);
+    else {
+        status = nj_spend(c, 100 + c->g->dfas.data[dfa].states * UINT64_C(10));
+        if (status == NJ_OK)
+            status = add_lexeme(c, dfa, 0, most, lexeme);
+    }
 cleanup:
     nj_chars_free(&found);
     nj_chars_free(&least);

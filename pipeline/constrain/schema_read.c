@@ -122,6 +122,7 @@ nj_status nj_read_root(struct nj_compiler *c)
         {"http://json-schema.org/draft-07/schema", true, true},         {"http://json-schema.org/draft-06/schema", true, true},
         {"http://json-schema.org/draft-04/schema", true, true},         {"http://json-schema.org/schema", false, false}};
     const json_t *named = json_object_get(c->root, "$schema");
+    c->old_draft        = json_object_get(c->root, "definitions") && !json_object_get(c->root, "$defs"); /* a guess, if nothing is named */
     if (!named)
         return NJ_OK;
     const char *uri    = json_string_value(named);

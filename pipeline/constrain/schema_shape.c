@@ -6,18 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The shortest decimal text that reads back as the same double, as other programs print it. */
-static void print_real(double value, char out[400])
+/* The shortest decimal text that reads back as the same double. */
+static void print_shortest(double value, char out[400])
 {
-    if (fabs(value) < 1e300 && value == trunc(value)) {
-        snprintf(out, 400, "%.0f", value == 0 ? 0.0 : value);
-        return;
-    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(out, 400, "%.*g", digits, value);
         if (strtod(out, NULL) == value)
             break;
     }
+}
+
+/* As other programs print constants: whole numbers with all their digits. */
+static void print_real(double value, char out[400])
+{
+    if (fabs(value) < 1e300 && value == trunc(value))
+        snprintf(out, 400, "%.0f", value == 0 ? 0.0 : value);
+    else
+        print_shortest(value, out);
 }
 
 static void print_number(const json_t *number, char out[400])
@@ -34,6 +39,16 @@ bool nj_json_decimal(const json_t *number, struct nj_decimal *out)
     if (!json_is_number(number))
         return false;
     print_number(number, text);
+    return nj_decimal_parse(text, out);
+}
+
+/* What was most likely written where a number stands. */
+static bool shortest_decimal(const json_t *number, struct nj_decimal *out)
+{
+    char text[400];
+    if (json_is_integer(number))
+        return nj_json_decimal(number, out);
+    print_shortest(json_real_value(number), text);
     return nj_decimal_parse(text, out);
 }
 
@@ -178,6 +193,18 @@ static nj_status collect_most(const struct collector *k, uint64_t *most)
     return status;
 }
 
+/* A whole number beyond 2^53 stands for what was written and for what a double holds; neither may be passed. */
+static void keep_both(const json_t *number, struct nj_decimal *bound, bool low)
+{
+    struct nj_decimal exact;
+    char              text[400];
+    if (!json_is_real(number) || fabs(json_real_value(number)) < 9007199254740992.0)
+        return;
+    print_real(json_real_value(number), text);
+    if (nj_decimal_parse(text, &exact) && (low ? nj_decimal_compare(&exact, bound) > 0 : nj_decimal_compare(&exact, bound) < 0))
+        *bound = exact;
+}
+
 /* The tighter of two bounds stays; of equal ones the exclusive. */
 static nj_status collect_bound(const struct collector *k, struct nj_decimal *bound, bool low, bool exclusive)
 {
@@ -186,8 +213,9 @@ static nj_status collect_bound(const struct collector *k, struct nj_decimal *bou
         return malformed(k, "a number (true and false are the form of draft-04, which is not supported)");
     if (!json_is_number(k->value))
         return malformed(k, "a number");
-    if (!nj_json_decimal(k->value, &value))
+    if (!shortest_decimal(k->value, &value))
         return malformed(k, "a number whose digits fit; this one is too large or too small");
+    keep_both(k->value, &value, low);
     value.exclusive = exclusive;
     int order       = bound->given ? nj_decimal_compare(&value, bound) : 0;
     if (!bound->given || (low ? order > 0 : order < 0) || (order == 0 && exclusive))

@@ -103,14 +103,16 @@ bench: all $(BUILD)/tests/kernels/bench ## speed and memory on this machine
 screenshots: all $(BUILD)/tests/system/test_station ## pictures of the nightly page, phone and desktop, light and dark (chromium)
 	scripts/screenshots $(BUILD)
 
-# libFuzzer brings its own main; it needs clang and libclang-rt-14-dev.
+# libFuzzer brings its own main; it needs clang and libclang-rt-14-dev. Only what the targets reach is built.
 FUZZ    ?= metadata
 SECONDS ?= 600
-$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(LIBRARY)
+FUZZ_CC ?= clang-14
+FUZZED  := $(wildcard base/*.c pipeline/picture/*.c) pipeline/ingest/burst.c pipeline/ingest/name.c
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZED:%.c=$(BUILD)/obj/%.o)
 	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
 fuzz: ## libFuzzer under ASan and UBSan: make fuzz FUZZ=metadata|picture|bursts SECONDS=600
-	$(MAKE) BUILD=build/fuzz CC=clang-14 LINK='-pie -fsanitize=fuzzer,address,undefined' OPTIM='-O1 -g -fPIE -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' build/fuzz/fuzz_$(FUZZ)
+	$(MAKE) BUILD=build/fuzz CC='$(FUZZ_CC)' LINK='-pie -fsanitize=fuzzer,address,undefined' OPTIM='-O1 -g -fPIE -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' build/fuzz/fuzz_$(FUZZ)
 	@mkdir -p build/fuzz/found/$(FUZZ)
 	build/fuzz/fuzz_$(FUZZ) -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=4096 -artifact_prefix=build/fuzz/ build/fuzz/found/$(FUZZ) tests/fuzz/corpus/$(FUZZ)
 

@@ -22,6 +22,7 @@ struct slot {
 };
 
 struct nj_intake {
+    uint8_t       portion[PORTION]; /* hashed here, where no picture process can reach it */
     nj_on_intake *callback;
     void         *user;
     unsigned      count, next; /* slots; `next` is the oldest one */
@@ -45,18 +46,17 @@ static void unreadable(struct nj_intake_file *file, int failed)
 }
 
 /* The whole file into the memory of the picture process. False with a verdict if that does not work. */
-static bool read_and_hash(struct nj_intake_file *file, int fd, uint8_t *into, size_t room)
+static bool read_and_hash(struct nj_intake_file *file, int fd, uint8_t *portion, uint8_t *into, size_t room)
 {
     struct sha256_ctx hash;
     uint8_t           digest[SHA256_DIGEST_SIZE];
     size_t            at = 0;
     ssize_t           got;
     sha256_init(&hash);
-    while ((got = read(fd, into + at, room - at < PORTION ? room - at : PORTION)) > 0) {
-        sha256_update(&hash, (size_t)got, into + at);
+    while ((got = read(fd, portion, PORTION)) > 0 && (size_t)got <= room - at) {
+        sha256_update(&hash, (size_t)got, portion);
+        memcpy(into + at, portion, (size_t)got);
         at += (size_t)got;
-        if (at == room)
-            break;
     }
     if (got < 0) {
         unreadable(file, errno);
@@ -124,10 +124,10 @@ static nj_status finish(struct nj_intake *intake, struct slot *slot, struct nj_e
     return intake->callback(intake->user, &slot->file, error);
 }
 
-static nj_status start(struct slot *slot, bool first, const struct nj_walk_entry *entry, struct nj_error *error)
+static nj_status start(struct nj_intake *intake, struct slot *slot, const struct nj_walk_entry *entry, struct nj_error *error)
 {
     struct nj_intake_file  *file   = &slot->file;
-    struct nj_worker_limits limits = {.quiet = !first}; /* one of them says it if there is no system call filter */
+    struct nj_worker_limits limits = {.quiet = slot != intake->slot}; /* one of them says it if there is no system call filter */
     if (entry->ignored) {
         verdict(file, NJ_INTAKE_IGNORED, entry->ignored);
         return NJ_OK;
@@ -151,7 +151,7 @@ static nj_status start(struct slot *slot, bool first, const struct nj_walk_entry
         unreadable(file, errno);
         return NJ_OK;
     }
-    bool whole = read_and_hash(file, fd, nj_worker_input(slot->worker), room);
+    bool whole = read_and_hash(file, fd, intake->portion, nj_worker_input(slot->worker), room);
     close(fd);
     if (!whole)
         return NJ_OK;
@@ -179,7 +179,7 @@ nj_status nj_intake_give(struct nj_intake *intake, const struct nj_walk_entry *e
                                            .taken_at  = NJ_TIME_UNKNOWN};
     slot->busy   = true;
     intake->next = (intake->next + 1) % intake->count;
-    return start(slot, slot == intake->slot, entry, error);
+    return start(intake, slot, entry, error);
 }
 
 nj_status nj_intake_flush(struct nj_intake *intake, struct nj_error *error)

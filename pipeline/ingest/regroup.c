@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 500 /* bursts in one transaction */
+#define BATCH   500    /* bursts in one transaction */
+#define BUSY_MS 600000 /* a file that is not whole after so long does not keep the bursts of its folder open any more */
 
 struct loose {
     int64_t file, arrived_ms;
@@ -83,7 +84,8 @@ static nj_status on_loose(void *user, const struct nj_db_file *row)
 static nj_status on_unfinished(void *user, const struct nj_db_file *row)
 {
     struct gathered *all = user;
-    keep(&all->busy, row->path, nj_name_folder(row->path, row->path_size));
+    if (nj_still_going(row->first_seen_ms, all->rules->now_ms, BUSY_MS))
+        keep(&all->busy, row->path, nj_name_folder(row->path, row->path_size));
     return NJ_OK;
 }
 

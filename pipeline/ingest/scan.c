@@ -164,6 +164,13 @@ static nj_status leave_out_copy(struct scan *scan, struct nj_db_file *row, struc
     return NJ_OK;
 }
 
+/* A file that could not be read is tried at every scan; as long as the answer is the same there is nothing to write. */
+static bool known(const struct nj_db_file *old, const struct nj_db_file *row)
+{
+    return !old->hash && !row->hash && old->state == row->state && old->bytes == row->bytes && old->mtime_ns == row->mtime_ns &&
+           old->inode == row->inode && old->reason && row->reason && !strcmp(old->reason, row->reason);
+}
+
 static nj_status on_intake(void *user, const struct nj_intake_file *file, struct nj_error *error)
 {
     struct scan      *scan   = user;
@@ -179,6 +186,8 @@ static nj_status on_intake(void *user, const struct nj_intake_file *file, struct
         bool kept         = !old.event || (row.state == NJ_DB_READY && old.hash && !strcmp(old.hash, row.hash));
         row.file          = kept ? old.file : 0;
         row.first_seen_ms = kept ? old.first_seen_ms : 0;
+        if (known(&old, &row))
+            return NJ_OK;
     } else if (status == NJ_NOT_FOUND) {
         status = NJ_OK;
     }

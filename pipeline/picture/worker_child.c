@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <jpeglib.h>
@@ -73,7 +72,6 @@ _Noreturn void nj_worker_child(int fd, size_t memory_bytes, const struct nj_work
 {
     static struct nj_worker_request request; /* not on a stack that a decoder may have run over */
     struct nj_worker_reply          reply = {0};
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* A signal to the whole group is the parent's business: it still wants the picture at hand. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);

@@ -38,6 +38,7 @@ int nj_usage(const char *command, const char *format, ...) __attribute__((format
 /* Turns a status into an exit status; prints nothing (main prints cli->error). */
 int nj_exit(nj_status status);
 
+nj_command nj_cmd_ask;
 nj_command nj_cmd_bench;
 nj_command nj_cmd_probe;
 nj_command nj_cmd_report;

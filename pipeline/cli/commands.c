@@ -3,6 +3,13 @@
 #include <stddef.h>
 
 const struct nj_command_entry nj_commands[] = {
+    {"ask", "[-m MODEL] [--image FILE]… [--think] [--temperature T] [--top-p P] [--top-k K] [--seed S] [--max-tokens N] QUESTION",
+     "a free question to the model", nj_cmd_ask,
+     "The answer is streamed to stdout, thoughts to stderr. Defaults: temperature 1, top-p 0.95, top-k 64 (temperature 0 takes the "
+     "likeliest\n"
+     "token each time), 512 tokens, model and seed of the settings. --soft-tokens N is the budget of each picture: 70, 140, 280, 560 or "
+     "1120.\n"
+     "--lora DIR adds an adapter, --mmproj FILE the vision tower of a GGUF model, --exact computes in fp32."},
     {"bench", "[-m MODEL] [--only PART] [--runs N] [--power-saver | --exact] [--cpu-time] [--json]",
      "speed and memory on this machine, beside its own limits", nj_cmd_bench,
      "Every line is measured in turn with the limit it is compared to: int16, int8 and fp32 multiply-adds of this processor, or reading of "

@@ -10,8 +10,9 @@
 nj_status nj_session_open(const struct nj_session_options *options, struct nj_session *out, struct nj_error *error)
 {
     struct nj_weights_options weights = {options->mmproj, options->adapter, options->text_only};
-    struct nj_engine_options  engine  = {.arithmetic = options->arithmetic, .pass_rows = options->pass_rows};
-    nj_status                 status  = nj_weights_open(options->model, &weights, &out->weights, error);
+    struct nj_engine_options  engine  = {
+          .arithmetic = options->arithmetic, .pass_rows = options->pass_rows, .should_stop = options->should_stop};
+    nj_status status = nj_weights_open(options->model, &weights, &out->weights, error);
     if (status == NJ_OK)
         status = nj_pool_open(options->threads, &out->pool, error);
     engine.pool = out->pool;
@@ -55,32 +56,40 @@ static size_t count_id(const struct nj_ids *ids, int32_t id)
     return count;
 }
 
-nj_status nj_prompt_pictures(struct nj_session *session, struct nj_prompt *prompt, const char *const *paths, size_t count,
-                             uint32_t soft_tokens, struct nj_error *error)
+nj_status nj_prompt_read_pictures(struct nj_session *session, struct nj_prompt *prompt, const char *const *paths, size_t count,
+                                  uint32_t soft_tokens, uint32_t *counts, struct nj_error *error)
 {
     const struct nj_config *config = &session->weights->config;
-    size_t                  wanted = count_id(&prompt->ids, config->image_id), hidden = config->text.hidden_size, used = 0;
+    size_t                  hidden = config->text.hidden_size;
     nj_status               status = NJ_OK;
-    if (wanted == 0 && count == 0)
-        return NJ_OK;
-    prompt->image_positions = wanted;
-    prompt->features        = malloc((wanted ? wanted : 1) * hidden * sizeof(float));
-    if (!prompt->features)
-        return nj_fail(error, "no memory for the features of %zu image positions", wanted);
     for (size_t i = 0; status == NJ_OK && i < count; i++) {
         struct nj_image image = {0};
         status =
             nj_image_from_file(session->engine, paths[i], soft_tokens ? soft_tokens : config->default_soft_tokens, true, &image, error);
-        if (status == NJ_OK && image.count > wanted - used)
-            status = nj_fail(error, "%s takes %u positions, but only %zu image positions are left in the prompt", paths[i], image.count,
-                             wanted - used);
-        if (status == NJ_OK)
-            memcpy(prompt->features + used * hidden, image.features, image.count * hidden * sizeof(float));
-        used += image.count;
+        if (status != NJ_OK)
+            break;
+        float *grown = realloc(prompt->features, (prompt->image_positions + image.count) * hidden * sizeof *grown);
+        if (grown) {
+            memcpy(grown + prompt->image_positions * hidden, image.features, image.count * hidden * sizeof *grown);
+            prompt->features = grown;
+            prompt->image_positions += image.count;
+        } else {
+            status = nj_fail(error, "no memory for the features of %zu pictures", count);
+        }
+        if (counts)
+            counts[i] = image.count;
         nj_image_free(&image);
     }
-    if (status == NJ_OK && used != wanted)
-        status = nj_fail(error, "the prompt has %zu image positions, the %zu pictures fill %zu", wanted, count, used);
+    return status;
+}
+
+nj_status nj_prompt_pictures(struct nj_session *session, struct nj_prompt *prompt, const char *const *paths, size_t count,
+                             uint32_t soft_tokens, struct nj_error *error)
+{
+    size_t    wanted = count_id(&prompt->ids, session->weights->config.image_id);
+    nj_status status = nj_prompt_read_pictures(session, prompt, paths, count, soft_tokens, NULL, error);
+    if (status == NJ_OK && prompt->image_positions != wanted)
+        status = nj_fail(error, "the prompt has %zu image positions, the %zu pictures fill %zu", wanted, count, prompt->image_positions);
     return status;
 }
 

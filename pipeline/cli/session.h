@@ -15,6 +15,7 @@ struct nj_session_options {
     enum nj_arithmetic arithmetic;
     uint32_t           threads, pass_rows; /* 0: the defaults */
     bool               text_only;
+    bool (*should_stop)(void *arg); /* or NULL; called without an argument of its own */
 };
 
 struct nj_session { /* zero-initialise, nj_session_close */
@@ -29,12 +30,16 @@ void      nj_session_close(struct nj_session *session);
 /* A prompt of ids, with the features of its pictures one after the other. */
 struct nj_prompt { /* zero-initialise, nj_prompt_free */
     struct nj_ids ids;
-    float        *features; /* [image positions][hidden], or NULL */
-    size_t        image_positions;
+    float        *features;        /* [image positions][hidden], or NULL */
+    size_t        image_positions; /* that `features` fill */
 };
 
 /* Reads a JSON list of ids and appends it to `ids`. */
 nj_status nj_ids_read(const char *path, struct nj_ids *ids, struct nj_error *error);
+
+/* Appends the features of picture files to the prompt's, in order.  counts: out [count], positions that each of them takes; may be NULL */
+nj_status nj_prompt_read_pictures(struct nj_session *session, struct nj_prompt *prompt, const char *const *paths, size_t count,
+                                  uint32_t soft_tokens, uint32_t *counts, struct nj_error *error);
 
 /* Fills the image positions of prompt->ids, in order, from picture files. Their number must fit exactly. */
 nj_status nj_prompt_pictures(struct nj_session *session, struct nj_prompt *prompt, const char *const *paths, size_t count,

@@ -31,7 +31,7 @@ refused() { # NAME EXPRESSION ARGUMENTS...: exit 1 and a sentence
     same "$refused_name: exit 1, one sentence" "1 1" "$? $(tail -n 1 "$SCRATCH/err" | grep -c -- "$refused_words")"
 }
 refused "pictures missing" "image positions" logits -m "$M" --ids "$R/golden/ids-tiny-it-1-image.json" -o "$SCRATCH/x.npy"
-refused "one picture too many" "positions are left\|are left in the prompt" logits -m "$M" --ids "$R/golden/ids-tiny-it-1-image.json" \
+refused "one picture too many" "the 2 pictures fill 132" logits -m "$M" --ids "$R/golden/ids-tiny-it-1-image.json" \
     --image "$R/pictures/wide.jpg" --image "$R/pictures/wide.jpg" --soft-tokens 70 -o "$SCRATCH/x.npy"
 refused "a text model shown a picture" "no vision tower" vision -m "$R/checkpoints/tiny-text" "$R/pictures/wide.jpg" --soft-tokens 70 -o "$SCRATCH/x.npy"
 refused "a budget that does not exist" "71" vision -m "$M" "$R/pictures/wide.jpg" --soft-tokens 71 -o "$SCRATCH/x.npy"

@@ -52,6 +52,8 @@ void nj_metadata_text(char *out, size_t out_size, const uint8_t *bytes, size_t s
         length += count ? count : 4;
         i += count ? count : 1;
     }
+    while (length && out[length - 1] == ' ') /* a blank in the middle may have come to stand at the end */
+        length--;
     out[length] = 0;
 }
 

@@ -103,6 +103,7 @@ def main():
     options.add_argument("--batch", type=int, default=16)
     options.add_argument("--rate", type=float, default=2e-3)
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--limit", type=int, default=0, help="use only so many events")
     options.add_argument("--resume", action="store_true")
     o = options.parse_args()
     torch.manual_seed(2)
@@ -118,6 +119,9 @@ def main():
     for name, p in model.named_parameters():
         p.requires_grad = "vision" not in name
     events, questions = Events(o.events), Questions(tokenizer, ids)
+    if o.limit:
+        events.truth = events.truth[:o.limit]
+        events.frames = events.frames[:events.truth[-1]["frame"] + events.truth[-1]["frame_count"]]
     seen = see_all(model, events, f"{o.events}/features.f16")
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=o.rate, betas=(0.9, 0.98), weight_decay=0.02)

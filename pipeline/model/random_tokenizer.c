@@ -39,8 +39,8 @@ static const struct {
 /* Words that the event record and its prompts are full of. Each becomes a chain of merges from the left. */
 static const char *const words[] = {
     "\xe2\x96\x81the",
-    "\xe2\x96\x81"
-    "and",
+    ("\xe2\x96\x81"
+     "and"),
     "\xe2\x96\x81image",
     "true",
     "false",

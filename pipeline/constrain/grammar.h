@@ -17,7 +17,7 @@
  *   - strings hold raw UTF-8 except controls, DEL, `"` and `\`; escapes \" \\ \b \f \n \r \t, and \u00XX for controls and DEL only;
  *     constants, enum values and declared keys have one spelling: raw where possible, the short escape where there is one;
  *   - integers without fraction or exponent; numbers with both, without exponent where they have bounds;
- *   - lengths count code points; a pattern searches the unescaped text (ECMA-262; docs/architecture.md lists what is refused in patterns). */
+ *   - lengths count code points; a pattern searches the unescaped text (ECMA-262; pattern.h lists what is refused in patterns). */
 #ifndef NJ_CONSTRAIN_GRAMMAR_H
 #define NJ_CONSTRAIN_GRAMMAR_H
 

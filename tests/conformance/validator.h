@@ -127,7 +127,7 @@ __attribute__((unused)) static bool validator_number(const json_t *schema, const
     const json_t *high = json_object_get(schema, "maximum"), *below = json_object_get(schema, "exclusiveMaximum");
     const json_t *multiple = json_object_get(schema, "multipleOf");
     return !(low && x < json_number_value(low)) && !(high && x > json_number_value(high)) && !(above && x <= json_number_value(above)) &&
-           !(below && x >= json_number_value(below)) && !(multiple && fmod(x, json_number_value(multiple)) != 0);
+           !(below && x >= json_number_value(below)) && !(multiple && fabs(x) < 9e15 && fmod(x, json_number_value(multiple)) != 0);
 }
 
 __attribute__((unused)) static bool validator_string(const json_t *schema, const json_t *value)

@@ -17,8 +17,8 @@ CLANG_FORMAT ?= clang-format-14
 ROOMS   := base kernels pipeline/picture pipeline/model pipeline/constrain pipeline/sentinel pipeline/ingest pipeline/schedule pipeline/uplink \
            pipeline/cli db firmware-host
 LIBS    := jansson libjpeg libpng sqlite3 libzstd nettle libseccomp libexif libgpiod libmosquitto
-# What these four pull in beyond pkg-config: inih and inotifytools ship no .pc file that names the library alone.
-EXTRA   := -linih -linotifytools -lm -lpthread
+# inotifytools ships no .pc file.
+EXTRA   := -linotifytools -lm -lpthread
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE

@@ -1,13 +1,15 @@
 #include "base/conf.h"
+#include "base/file.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define CONF_LIMIT ((size_t)1 << 20) /* bytes of a settings file */
 
 enum kind { TEXT, NUMBER, WHOLE, YES_NO, SOFT_TOKENS, ONE_OF };
 
@@ -214,33 +216,72 @@ static nj_status set(struct nj_conf *conf, const char *section, const char *name
                    strcmp(nearest->section, section) ? nearest->section : "", strcmp(nearest->section, section) ? "." : "", nearest->name);
 }
 
-struct reading {
-    struct nj_conf  *conf;
-    struct nj_error *error;
-    bool             failed;
-};
-
-static int on_key(void *user, const char *section, const char *name, const char *value)
+/* Takes white space off both ends, in place. */
+static char *trim(char *text)
 {
-    struct reading *reading = user;
-    reading->failed         = set(reading->conf, section, name, value, true, reading->error) != NJ_OK;
-    return !reading->failed;
+    while (*text == ' ' || *text == '\t')
+        text++;
+    size_t length = strlen(text);
+    while (length && strchr(" \t\r", text[length - 1]))
+        text[--length] = 0;
+    return text;
+}
+
+/* One line, which is changed: empty, a comment, [section], or key = value. " ;" begins a comment behind a value. */
+static nj_status read_line(struct nj_conf *conf, char *line, char section[64], struct nj_error *error)
+{
+    char *text = trim(line), *equals = strchr(text, '='), *comment;
+    if (!*text || *text == '#' || *text == ';')
+        return NJ_OK;
+    if (*text == '[') {
+        char *end = strchr(text, ']');
+        if (!end || end - text - 1 >= 64)
+            return nj_fail(error, "%s: a section is [name]", text);
+        *end = 0;
+        snprintf(section, 64, "%s", text + 1);
+        return NJ_OK;
+    }
+    if (!equals)
+        return nj_fail(error, "%s: neither [section] nor key = value", text);
+    *equals     = 0;
+    char *value = trim(equals + 1);
+    for (comment = strchr(value, ';'); comment; comment = strchr(comment + 1, ';'))
+        if (comment == value || comment[-1] == ' ' || comment[-1] == '\t') {
+            *comment = 0;
+            break;
+        }
+    if (!*section)
+        return nj_fail(error, "%s: stands before the first [section]", trim(text));
+    return set(conf, section, trim(text), trim(value), true, error);
 }
 
 nj_status nj_conf_read(struct nj_conf *conf, const char *path, struct nj_error *error)
 {
-    struct reading reading = {.conf = conf, .error = error};
-    errno                  = 0;
-    int line               = ini_parse(path, on_key, &reading);
-    if (line < 0)
-        return nj_fail_errno(error, errno ? errno : EIO, "%s: cannot be read", path);
-    if (line > 0 && reading.failed) {
-        nj_error_prefix(error, "%s:%d", path, line);
-        return NJ_ERROR;
+    uint8_t  *bytes;
+    size_t    size;
+    char      section[64] = "";
+    unsigned  number      = 0;
+    nj_status status      = nj_file_read(path, CONF_LIMIT, &bytes, &size, error);
+    if (status != NJ_OK)
+        return status;
+    if (memchr(bytes, 0, size))
+        status = nj_fail(error, "%s: holds zero bytes: it was damaged by a loss of power; write it again (`nightjar conf` prints a sample)",
+                         path);
+    char *at = (char *)bytes;
+    if (size >= 3 && !memcmp(at, "\xEF\xBB\xBF", 3)) /* Notepad's mark */
+        at += 3;
+    while (status == NJ_OK && at) {
+        char *end = strchr(at, '\n');
+        if (end)
+            *end = 0;
+        number++;
+        status = read_line(conf, at, section, error);
+        if (status != NJ_OK)
+            nj_error_prefix(error, "%s:%u", path, number);
+        at = end ? end + 1 : NULL;
     }
-    if (line > 0)
-        return nj_fail(error, "%s:%d: neither [section] nor key = value", path, line);
-    return NJ_OK;
+    free(bytes);
+    return status;
 }
 
 nj_status nj_conf_set(struct nj_conf *conf, const char *assignment, struct nj_error *error)

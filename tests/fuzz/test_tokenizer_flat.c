@@ -28,8 +28,8 @@ static struct nj_tokenizer *small_tokenizer(void)
                                              "ab",
                                              "abc",
                                              "abcab",
-                                             "\xe2\x96\x81"
-                                                  "a"};
+                                             ("\xe2\x96\x81"
+                                              "a")};
     static const char *const     merges[] = {"a b", "ab c", "abc ab", "\xe2\x96\x81 a"};
     struct nj_string_view        merge_views[4];
     struct nj_tokenizer         *tokenizer = NULL;
@@ -92,9 +92,9 @@ static size_t use(const struct nj_tokenizer *tokenizer)
 
 int main(void)
 {
-    struct nj_tokenizer *tokenizer = small_tokenizer(), *packed;
-    struct nj_error      error     = {0};
-    uint8_t             *blob      = NULL, *copy;
+    struct nj_tokenizer *tokenizer = small_tokenizer(), *packed = NULL;
+    struct nj_error      error = {0};
+    uint8_t             *blob  = NULL, *copy;
     size_t               size = 0, opened = 0, refused = 0;
     if (!tokenizer)
         return tap_done();

@@ -225,7 +225,7 @@ static void check_full_disk(void)
 static void check_transactions(void)
 {
     struct nj_db *db, *other;
-    int64_t       card;
+    int64_t       card = 0;
     remove_all();
     CHECK(open_as(NJ_DB_STATION, &db) == NJ_OK && nj_db_card(db, "card", "card", "/card", &card, &error) == NJ_OK, "a station %s",
           error.text);

@@ -61,16 +61,14 @@ __attribute__((unused)) static void fuzz_metadata(const uint8_t *data, size_t si
 /* A picture that ingest accepts is one that can be decoded, and whole. Pictures beyond 4 megapixels are left out: they only cost time. */
 __attribute__((unused)) static void fuzz_picture(const uint8_t *data, size_t size)
 {
+    static uint8_t        luma[NJ_SMALL_MAX_PIXELS];
     struct nj_examination verdict;
     struct nj_metadata    metadata;
     struct nj_picture     picture;
     nj_metadata_read(data, size, &metadata);
     if ((uint64_t)metadata.width * metadata.height > 4u << 20)
         return;
-    uint8_t *luma = malloc(NJ_SMALL_MAX_PIXELS);
-    PROMISE(luma);
     nj_examine(data, size, luma, &verdict);
-    free(luma);
     PROMISE(verdict.usable || verdict.words[0]);
     PROMISE(memchr(verdict.words, 0, sizeof verdict.words));
     struct nj_error error   = {0};

@@ -55,6 +55,7 @@ int nj_cmd_watch(struct nj_cli *cli, int argc, char **argv)
     int                      words = nj_arguments(argc, argv, options);
     if (words != 1)
         return words < 0 ? NJ_EXIT_USAGE : nj_usage(argv[0], "%s: no such argument; ingest.cards names the folders", argv[1]);
+    catch_signals();
     nj_status status = nj_scan_settings(cli, &scan);
     if (status == NJ_OK)
         status = nj_database_path(cli, database, sizeof database);
@@ -64,7 +65,6 @@ int nj_cmd_watch(struct nj_cli *cli, int argc, char **argv)
         return nj_exit(status);
     scan.options.patient = !once;
     scan.options.stop    = &stop;
-    catch_signals();
     if (once) {
         status = nj_scan_settled(db, database, &scan.options, &result, &cli->error);
         if (status == NJ_OK)

@@ -25,12 +25,6 @@ for delay in 0.02 0.05 0.08 0.12 0.17 0.22 0.3 0.4 0.5 0.7; do
     timeout -s KILL $delay $NIGHTJAR -q --set "ingest.cards=$SCRATCH/card" --set "database.path=$SCRATCH/cut.db" --set station.name=post \
         watch --once 2>/dev/null
 done
-timeout --preserve-status -s TERM 0.1 $NIGHTJAR -q --set "ingest.cards=$SCRATCH/card" --set "database.path=$SCRATCH/cut.db" --set station.name=post \
-    watch --once 2>/dev/null
-case $? in
-0 | 75) tap_result 0 "SIGTERM ends a scan in good order" ;;
-*) tap_result 1 "SIGTERM ends a scan in good order" ;;
-esac
 check "the scan after ten cuts" scan "$SCRATCH/cut.db"
 same "files and events are the same" "$(content "$SCRATCH/whole.db")" "$(content "$SCRATCH/cut.db")"
 same "600 files in 200 events" "600|200" "$(sqlite3 "$SCRATCH/cut.db" "select (select count(*) from files where outcome = 'used'), count(*) from events")"

@@ -85,5 +85,16 @@ wait $WATCH
 same "SIGTERM ends it in good order" 75 $?
 same "no frame is in two events, no event without frames" 0 \
     "$(sql "select count(*) from events e where frame_count <> (select count(*) from files f where f.event_id = e.event_id)")"
+
+# `--once` waits for the newest burst to settle; a signal ends that, too
+cp "$PICTURES/S1_D04_R6_PICT0223.JPG" "$SCRATCH/media/second/DCIM"
+$NIGHTJAR $SETTINGS --set ingest.settle_seconds=600 watch --once 2>>"$SCRATCH/log" &
+WATCH=$!
+same "watch --once has taken in a new picture" used "$(until_is used "select outcome from files where path like '%PICT0223.JPG'")"
+kill -TERM $WATCH
+wait $WATCH
+same "SIGTERM while it waits ends it in good order" 75 $?
+check "the next one finds the burst where it was" $NIGHTJAR -q $SETTINGS watch --once
+same "and closes it" 0 "$(sql "select count(*) from events where state = 'open'")"
 [ $tap_failed = 0 ] || sed 's/^/# /' "$SCRATCH/log" | tail -n 20
 tap_done

@@ -1,6 +1,7 @@
 /* cmd_convert.c: `nightjar convert SRC -o FILE.nj ...` */
 #include "base/log.h"
 #include "base/pool.h"
+#include "pipeline/cli/calibration.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/model/convert.h"
 
@@ -21,6 +22,8 @@ const char nj_convert_details[] =
     "  --partial                 merge also adapters of which only a part fits\n"
     "  --prune-mlp FRACTION      remove the least salient MLP channels of each layer\n"
     "  --prune-keep FILE.json    keep exactly the channels that FILE lists for each layer\n"
+    "  --calibrate CARD|TEXT     let a folder of pictures, or a text, decide how weights are rounded and which channels go; measures what\n"
+    "                            was lost\n"
     "  --to compressed-tensors   write a folder that transformers and vLLM load, in place of a packed file; -o names it\n"
     "  --random tiny|e4b         in place of SOURCE: random weights, never trained, for demonstrations and measurements\n"
     "  --seed N                  of the random weights (0)\n";
@@ -65,19 +68,13 @@ static int choose(const char *text, const char *const *names)
 static int read_options(int argc, char **argv, struct nj_convert_options *options, const char **adapters, const char **source,
                         const char **target)
 {
-    static const struct option known[] = {{"output", required_argument, NULL, 'o'},
-                                          {"quantize", required_argument, NULL, 'q'},
-                                          {"group", required_argument, NULL, 'g'},
-                                          {"head", required_argument, NULL, 'h'},
-                                          {"mmproj", required_argument, NULL, 'm'},
-                                          {"random", required_argument, NULL, 'r'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"lora", required_argument, NULL, 'l'},
-                                          {"partial", no_argument, NULL, 'p'},
-                                          {"to", required_argument, NULL, 't'},
-                                          {"prune-mlp", required_argument, NULL, 'x'},
-                                          {"prune-keep", required_argument, NULL, 'k'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"output", required_argument, NULL, 'o'},     {"quantize", required_argument, NULL, 'q'},
+                                          {"group", required_argument, NULL, 'g'},      {"head", required_argument, NULL, 'h'},
+                                          {"mmproj", required_argument, NULL, 'm'},     {"random", required_argument, NULL, 'r'},
+                                          {"seed", required_argument, NULL, 's'},       {"lora", required_argument, NULL, 'l'},
+                                          {"partial", no_argument, NULL, 'p'},          {"to", required_argument, NULL, 't'},
+                                          {"calibrate", required_argument, NULL, 'c'},  {"prune-mlp", required_argument, NULL, 'x'},
+                                          {"prune-keep", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0}};
     static const char *const methods[] = {"none", "w4a16", NULL}, *const groups[] = {"channel", "32", "64", "128", NULL},
                              *const heads[] = {"keep", "bf16", "int8", "int4", NULL};
     static const uint32_t           sizes[] = {0, 32, 64, 128};
@@ -104,6 +101,10 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
             break;
         case 'p':
             options->partial = true;
+            break;
+        case 'c':
+            options->calibration     = nj_cli_calibration;
+            options->calibration_arg = optarg;
             break;
         case 't':
             if (strcmp(optarg, "compressed-tensors") && strcmp(optarg, "nightjar"))
@@ -172,9 +173,18 @@ static void print_report(const char *target, const struct nj_convert_report *rep
     if (report->removed)
         nj_log(NJ_LOG_INFO, "%llu of %llu MLP channels were removed", (unsigned long long)report->removed,
                (unsigned long long)report->channels);
-    if (report->rounded)
-        nj_log(NJ_LOG_INFO, "%zu modules were quantised here; their weights changed by %.2f %% (root mean square, relative)",
-               report->rounded, 100 * report->error);
+    if (report->recovered > 0)
+        nj_log(NJ_LOG_INFO, "the others took over %.1f %% of what those did", 100 * report->recovered);
+    if (report->rounded > report->calibrated)
+        nj_log(NJ_LOG_INFO, "%zu modules were rounded to nearest; their weights changed by %.2f %% (root mean square, relative)",
+               report->rounded - report->calibrated, 100 * report->error);
+    if (report->calibrated)
+        nj_log(NJ_LOG_INFO,
+               "%zu modules were rounded by calibration; their outputs change by %.2f %%, rounded to nearest it would be %.2f %%",
+               report->calibrated, 100 * report->output_error, 100 * report->nearest);
+    if (report->positions)
+        nj_log(NJ_LOG_INFO, "over %zu positions: perplexity %.3f before, %.3f after; the same choice at %.1f %%", report->positions,
+               report->perplexity_before, report->perplexity_after, 100 * report->agreement);
 }
 
 int nj_cmd_convert(struct nj_cli *cli, int argc, char **argv)

@@ -1,17 +1,15 @@
 #include "pipeline/model/convert.h"
 #include "pipeline/model/export.h"
+#include "pipeline/model/lineage.h"
 #include "pipeline/model/packed.h"
 #include "pipeline/model/prune.h"
 #include "pipeline/model/random_model.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <nettle/sha2.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct conversion {
@@ -32,135 +30,12 @@ static bool on_write(void *arg, uint64_t done, uint64_t total)
     return tell(arg, "writing", done, total);
 }
 
-/* ---- Where the model comes from ---- */
-
-static nj_status hash_file(const struct conversion *conversion, const char *path, json_t **out, uint64_t *done, uint64_t total,
-                           struct nj_error *error)
-{
-    enum { PORTION = 4 << 20 };
-    struct sha256_ctx hash;
-    uint8_t           digest[SHA256_DIGEST_SIZE], *buffer = malloc(PORTION);
-    char              text[2 * SHA256_DIGEST_SIZE + 1];
-    uint64_t          size   = 0;
-    nj_status         status = NJ_OK;
-    int               fd     = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || !buffer) {
-        status = nj_fail_errno(error, fd < 0 ? errno : ENOMEM, "%s: cannot be read", path);
-        goto cleanup;
-    }
-    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    sha256_init(&hash);
-    for (ssize_t got; (got = read(fd, buffer, PORTION)) != 0;) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            status = nj_fail_errno(error, errno, "%s: cannot be read", path);
-            goto cleanup;
-        }
-        sha256_update(&hash, (size_t)got, buffer);
-        size += (uint64_t)got;
-        *done += (uint64_t)got;
-        if (tell(conversion, "reading", *done, total)) {
-            status = nj_fail_as(NJ_STOPPED, error, "stopped; nothing was left behind");
-            goto cleanup;
-        }
-    }
-    sha256_digest(&hash, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    const char *slash = strrchr(path, '/');
-    *out              = json_pack("{s:s, s:I, s:s}", "name", slash ? slash + 1 : path, "bytes", (json_int_t)size, "sha256", text);
-cleanup:
-    if (fd >= 0)
-        close(fd);
-    free(buffer);
-    return status;
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The safetensors files of a folder by name, or the one file that `source` is. */
-static nj_status list_sources(const char *source, bool random, char ***out, size_t *count, struct nj_error *error)
-{
-    struct stat info;
-    char      **list = NULL, path[4096];
-    *out             = NULL;
-    *count           = 0;
-    if (random)
-        return NJ_OK;
-    bool folder    = stat(source, &info) == 0 && S_ISDIR(info.st_mode);
-    DIR *directory = folder ? opendir(source) : NULL;
-    if (folder && !directory)
-        return nj_fail_errno(error, errno, "%s: the folder cannot be read", source);
-    nj_status status = NJ_OK;
-    for (struct dirent *entry = NULL; status == NJ_OK && (!folder || (entry = readdir(directory)));) {
-        size_t length = folder ? strlen(entry->d_name) : 0;
-        if (folder && (length < 12 || strcmp(entry->d_name + length - 12, ".safetensors")))
-            continue;
-        char **larger = realloc(list, (*count + 1) * sizeof *list);
-        list          = larger ? larger : list;
-        bool fits     = folder ? nj_path_join(path, sizeof path, source, entry->d_name)
-                               : (size_t)snprintf(path, sizeof path, "%s", source) < sizeof path;
-        if (!larger || !fits || !(list[*count] = strdup(path)))
-            status = nj_fail(error, "%s: cannot list its files", source);
-        else
-            ++*count;
-        if (!folder)
-            break;
-    }
-    if (directory)
-        closedir(directory);
-    if (*count)
-        qsort(list, *count, sizeof *list, by_text);
-    *out = list;
-    return status;
-}
-
-static nj_status describe_source(struct conversion *conversion, const struct nj_weights *weights, struct nj_error *error)
-{
-    char    **list;
-    size_t    count;
-    uint64_t  total = 0, done = 0;
-    json_t   *files = json_array(), *entry = NULL;
-    nj_status status = list_sources(conversion->source, conversion->options->random, &list, &count, error);
-    for (size_t i = 0; i < count; i++) {
-        struct stat info;
-        total += stat(list[i], &info) == 0 ? (uint64_t)info.st_size : 0;
-    }
-    for (size_t i = 0; i < count && status == NJ_OK; i++)
-        if ((status = hash_file(conversion, list[i], &entry, &done, total, error)) == NJ_OK)
-            json_array_append_new(files, entry);
-    for (size_t i = 0; i < count; i++)
-        free(list[i]);
-    free(list);
-    static const char *const kinds[] = {[NJ_KIND_FOLDER] = "safetensors",
-                                        [NJ_KIND_PACKED] = "nightjar",
-                                        [NJ_KIND_GGUF]   = "gguf",
-                                        [NJ_KIND_RANDOM] = "random weights, never trained"};
-    size_t                   length  = strlen(conversion->source);
-    while (length > 1 && conversion->source[length - 1] == '/')
-        length--;
-    size_t start = length;
-    while (start > 0 && conversion->source[start - 1] != '/')
-        start--;
-    json_t       *source = json_pack("{s:s%, s:s, s:o}", "name", conversion->source + start, length - start, "form",
-                                     kinds[weights->checkpoint->kind], "files", files);
-    const json_t *before = json_object_get(weights->checkpoint->metadata, "lineage");
-    if (json_is_string(before))
-        json_object_set_new(source, "lineage", json_loads(json_string_value(before), 0, NULL));
-    json_object_set_new(conversion->lineage, "program", json_string("nightjar " NJ_VERSION));
-    json_object_set_new(conversion->lineage, "source", source);
-    return status;
-}
-
 /* ---- What was done to it ---- */
 
 static void count_modules(const struct nj_plan *plan, struct nj_convert_report *report)
 {
-    double error = 0;
+    double error = 0, nearest = 0;
+    report->modules = report->int4 = report->int8 = report->kept = report->rounded = report->calibrated = 0;
     for (size_t i = 0; i < plan->count; i++) {
         const struct nj_plan_module *entry = &plan->list[i];
         report->modules++;
@@ -168,9 +43,15 @@ static void count_modules(const struct nj_plan *plan, struct nj_convert_report *
         report->int8 += entry->format == NJ_I8_ROWS;
         report->rounded += entry->rounded;
         report->kept += !entry->rounded && nj_rows_unchanged(&entry->rows);
-        error += entry->error;
+        report->calibrated += entry->moments != NULL;
+        error += entry->moments ? 0 : entry->error;
+        report->output_error += entry->moments ? entry->error : 0;
+        nearest += entry->moments ? entry->nearest : 0;
     }
-    report->error = report->rounded ? error / (double)report->rounded : 0;
+    size_t plain         = report->rounded - report->calibrated;
+    report->error        = plain ? error / (double)plain : 0;
+    report->output_error = report->calibrated ? report->output_error / (double)report->calibrated : 0;
+    report->nearest      = report->calibrated ? nearest / (double)report->calibrated : 0;
 }
 
 static char *finish_lineage(void *arg, const struct nj_plan *plan)
@@ -183,10 +64,11 @@ static char *finish_lineage(void *arg, const struct nj_plan *plan)
         char                          group[16];
         snprintf(group, sizeof group, options->group ? "%u" : "channel", options->group);
         json_object_set_new(conversion->lineage, "quantization",
-                            json_pack("{s:s, s:s, s:s, s:s, s:I, s:f}", "method", "round to nearest", "linears",
+                            json_pack("{s:s, s:s, s:s, s:s, s:I, s:f}", "method",
+                                      conversion->report->calibrated ? "calibrated (GPTQ in blocks of 128)" : "round to nearest", "linears",
                                       options->quantize ? "w4a16" : "kept", "group", options->quantize ? group : "", "head",
                                       heads[options->head], "modules", (json_int_t)conversion->report->rounded, "relative_error",
-                                      conversion->report->error));
+                                      conversion->report->calibrated ? conversion->report->output_error : conversion->report->error));
     }
     return json_dumps(conversion->lineage, JSON_COMPACT);
 }
@@ -252,23 +134,85 @@ static nj_status merge_adapters(struct conversion *conversion, struct nj_plan *p
 
 /* ---- Pruning ---- */
 
-static nj_status prune(struct conversion *conversion, struct nj_plan *plan, struct nj_keep *keep, struct nj_error *error)
+/* Root mean square of each channel's activation: the diagonal of the moments of what down reads. */
+static float *activation_of(const struct nj_moments *moments)
+{
+    float *out = moments ? malloc(moments->cols * sizeof *out) : NULL;
+    for (uint32_t i = 0; out && i < moments->cols; i++) {
+        double sum = nj_moment_block(moments, i / NJ_MOMENT_BLOCK)[i % NJ_MOMENT_BLOCK * (NJ_MOMENT_BLOCK + 1)];
+        out[i]     = (float)sqrt(sum / (moments->tokens > 0 ? moments->tokens : 1));
+    }
+    return out;
+}
+
+static const struct nj_moments *moments_of_down(const struct nj_plan *plan, const struct nj_moment_set *moments, uint32_t layer)
+{
+    char name[NJ_MODULE_NAME];
+    snprintf(name, sizeof name, "layers.%u.mlp.down_proj", layer);
+    const struct nj_plan_module *down = nj_plan_find(plan, name);
+    return down && moments ? nj_moments_find(moments, down->rows.matrix) : NULL;
+}
+
+static nj_status choose_channels(struct conversion *conversion, const struct nj_plan *plan, const struct nj_moment_set *moments,
+                                 struct nj_keep *keep, struct nj_error *error)
 {
     const struct nj_convert_options *options = conversion->options;
-    const struct nj_text_config     *text    = &plan->weights->config.text;
-    uint32_t                         unit    = options->plan.quantize && options->plan.group ? options->plan.group : 128;
+    uint32_t                         unit    = options->plan.quantize && options->plan.group ? options->plan.group : 128, layers;
+    float                           *activation[NJ_MAX_LAYERS] = {NULL};
+    nj_status                        status                    = NJ_OK;
+    layers                                                     = plan->weights->config.text.layers;
     if (options->keep)
-        NJ_TRY(nj_keep_read(options->keep, text, keep, error));
-    else
-        NJ_TRY(nj_keep_choose(plan, options->prune, unit, NULL, options->pool, keep, error));
-    json_t *kept = json_array();
+        return nj_keep_read(options->keep, &plan->weights->config.text, keep, error);
+    for (uint32_t i = 0; moments && i < layers && status == NJ_OK; i++)
+        if (!(activation[i] = activation_of(moments_of_down(plan, moments, i))))
+            status = nj_fail(error, "no memory to weigh the channels of layer %u", i);
+    if (status == NJ_OK)
+        status = nj_keep_choose(plan, options->prune, unit, moments ? (const float *const *)activation : NULL, options->pool, keep, error);
+    for (uint32_t i = 0; i < layers; i++)
+        free(activation[i]);
+    return status;
+}
+
+/* What the channels that stay can take over of those that go. */
+static nj_status recover(struct conversion *conversion, struct nj_plan *plan, const struct nj_moment_set *moments,
+                         const struct nj_keep *keep, struct nj_recovery **recoveries, struct nj_error *error)
+{
+    double lost[2] = {0, 0};
+    for (uint32_t i = 0; i < plan->weights->config.text.layers; i++) {
+        char   name[NJ_MODULE_NAME];
+        double layer[2];
+        snprintf(name, sizeof name, "layers.%u.mlp.down_proj", i);
+        NJ_TRY(nj_recovery_open(moments_of_down(plan, moments, i), keep->index[i], keep->count[i], &recoveries[i], layer, error));
+        nj_plan_find(plan, name)->rows.recovery = recoveries[i];
+        lost[0] += layer[0];
+        lost[1] += layer[1];
+    }
+    conversion->report->recovered = lost[0] > 0 ? 1 - lost[1] / lost[0] : 0;
+    return NJ_OK;
+}
+
+static nj_status prune(struct conversion *conversion, struct nj_plan *plan, const struct nj_moment_set *moments, struct nj_keep *keep,
+                       struct nj_recovery **recoveries, struct nj_error *error)
+{
+    const struct nj_text_config *text = &plan->weights->config.text;
+    json_t                      *kept = json_array();
+    NJ_TRY(choose_channels(conversion, plan, moments, keep, error));
     for (uint32_t i = 0; i < text->layers; i++) {
         conversion->report->channels += text->intermediate_size[i];
         conversion->report->removed += text->intermediate_size[i] - keep->count[i];
         json_array_append_new(kept, json_pack("[I, I]", (json_int_t)text->intermediate_size[i], (json_int_t)keep->count[i]));
     }
-    json_object_set_new(conversion->lineage, "pruning",
-                        json_pack("{s:s, s:o}", "saliency", options->keep ? "a list of channels" : "weight magnitude", "widths", kept));
+    json_t *record = json_pack("{s:s, s:o}", "saliency",
+                               conversion->options->keep ? "a list of channels"
+                               : moments                 ? "activation and weight magnitude"
+                                                         : "weight magnitude",
+                               "widths", kept);
+    json_object_set_new(conversion->lineage, "pruning", record);
+    if (moments) {
+        NJ_TRY(recover(conversion, plan, moments, keep, recoveries, error));
+        json_object_set_new(record, "recovery", json_string("least squares in blocks of 128"));
+        json_object_set_new(record, "recovered", json_real(conversion->report->recovered));
+    }
     return nj_keep_apply(keep, plan, error);
 }
 
@@ -279,44 +223,181 @@ void nj_convert_report_free(struct nj_convert_report *report)
     report->adapter_count = 0;
 }
 
-nj_status nj_convert(const char *source, const char *target, const struct nj_convert_options *options, struct nj_convert_report *report,
-                     struct nj_error *error)
+/* ---- Steps ---- */
+
+enum { MERGE = 1, PRUNE = 2, QUANTISE = 4, ALL = 7 };
+
+/* One file out of open weights, with the parts of the job that `what` names. */
+static nj_status write_step(struct conversion *conversion, struct nj_weights *weights, unsigned what, const struct nj_moment_set *moments,
+                            const char *target, bool to_folder, struct nj_error *error)
 {
-    struct conversion               conversion = {.source = source, .options = options, .report = report, .lineage = json_object()};
-    const struct nj_weights_options opening    = {.mmproj = options->mmproj};
-    const struct nj_write_options   writing    = {
-             .pool = options->pool, .progress = on_write, .progress_arg = &conversion, .lineage = finish_lineage, .lineage_arg = &conversion};
-    struct nj_weights     *weights                = NULL;
-    struct nj_plan         plan                   = {0};
-    struct nj_plan_options planning               = options->plan;
-    struct nj_keep         keep                   = {0};
-    struct nj_lora        *loras[NJ_MAX_ADAPTERS] = {NULL};
-    planning.exact_merge                          = !options->to_folder;
-    planning.published                            = options->to_folder;
-    *report                                       = (struct nj_convert_report){0};
-    nj_status status =
-        options->random ? nj_random_open(source, options->seed, &weights, error) : nj_weights_open(source, &opening, &weights, error);
-    if (status == NJ_OK)
-        status = describe_source(&conversion, weights, error);
-    if (status == NJ_OK)
-        status = nj_plan_open(weights, &planning, &plan, error);
-    if (status == NJ_OK)
-        status = merge_adapters(&conversion, &plan, loras, error);
-    if (status == NJ_OK && (options->prune > 0 || options->keep))
-        status = prune(&conversion, &plan, &keep, error);
+    const struct nj_convert_options *options = conversion->options;
+    const struct nj_write_options    writing = {
+           .pool = options->pool, .progress = on_write, .progress_arg = conversion, .lineage = finish_lineage, .lineage_arg = conversion};
+    struct nj_plan_options planning                  = what & QUANTISE ? options->plan : (struct nj_plan_options){0};
+    struct nj_plan         plan                      = {0};
+    struct nj_keep         keep                      = {0};
+    struct nj_lora        *loras[NJ_MAX_ADAPTERS]    = {NULL};
+    struct nj_recovery    *recoveries[NJ_MAX_LAYERS] = {NULL};
+    planning.exact_merge                             = !to_folder && what == ALL;
+    planning.published                               = to_folder;
+    nj_status status                                 = nj_plan_open(weights, &planning, &plan, error);
+    if (status == NJ_OK && what & MERGE)
+        status = merge_adapters(conversion, &plan, loras, error);
+    if (status == NJ_OK && what & PRUNE && (options->prune > 0 || options->keep))
+        status = prune(conversion, &plan, moments, &keep, recoveries, error);
+    plan.moments = moments;
     if (status == NJ_OK)
         status = nj_plan_settle(&plan, error);
     if (status == NJ_OK)
-        status = options->to_folder ? nj_export_write(&plan, &writing, target, &report->bytes, error)
-                                    : nj_packed_write(&plan, &writing, target, error);
+        status = to_folder ? nj_export_write(&plan, &writing, target, &conversion->report->bytes, error)
+                           : nj_packed_write(&plan, &writing, target, error);
+    nj_plan_close(&plan);
+    nj_keep_free(&keep);
+    for (size_t i = 0; i < NJ_MAX_LAYERS; i++)
+        nj_recovery_close(recoveries[i]);
+    for (size_t i = 0; i < NJ_MAX_ADAPTERS; i++)
+        nj_lora_close(loras[i]);
+    return status;
+}
+
+/* ---- With a calibration set: merge, read, prune, read again, quantise, and read once more to see what it cost. ---- */
+
+struct chain {
+    struct conversion        *conversion;
+    const char               *target;
+    struct nj_weights        *weights;       /* the model as it stands */
+    char                      file[2][4200]; /* what it stands in, between steps */
+    unsigned                  files;
+    struct nj_calibration_set set;
+    struct nj_moment_set      moments;
+    struct nj_measure         before, after;
+};
+
+static bool on_read(void *arg, uint64_t done, uint64_t total)
+{
+    return tell(arg, "calibrating", done, total);
+}
+
+static nj_status next_file(struct chain *chain, unsigned what, struct nj_error *error)
+{
+    char *file = chain->file[chain->files];
+    if ((size_t)snprintf(file, sizeof chain->file[0], "%s.step-%u", chain->target, chain->files + 1) >= sizeof chain->file[0])
+        return nj_fail(error, "%.200s...: the path is too long", chain->target);
+    NJ_TRY(write_step(chain->conversion, chain->weights, what, what & PRUNE ? &chain->moments : NULL, file, false, error));
+    chain->files++;
+    nj_moments_close(&chain->moments);
+    nj_weights_close(chain->weights);
+    chain->weights = NULL;
+    return nj_weights_open(file, NULL, &chain->weights, error);
+}
+
+static nj_status read_set(struct chain *chain, struct nj_measure *measure, struct nj_error *error)
+{
+    nj_measure_free(measure);
+    NJ_TRY(nj_moments_open(chain->weights, chain->conversion->options->pool, &chain->moments, error));
+    return nj_calibrate(chain->weights, chain->conversion->options->pool, &chain->set, &chain->moments, measure, on_read, chain->conversion,
+                        error);
+}
+
+/* What was measured, into the file that is there already. */
+static nj_status add_quality(struct chain *chain, struct nj_error *error)
+{
+    struct conversion        *conversion = chain->conversion;
+    struct nj_convert_report *report     = conversion->report;
+    char                      path[4200];
+    report->positions         = chain->before.positions;
+    report->perplexity_before = exp(chain->before.loss);
+    report->perplexity_after  = exp(chain->after.loss);
+    report->agreement         = nj_measure_agreement(&chain->before, &chain->after);
+    json_object_set_new(conversion->lineage, "quality",
+                        json_pack("{s:I, s:f, s:f, s:f}", "positions", (json_int_t)report->positions, "perplexity_before",
+                                  report->perplexity_before, "perplexity_after", report->perplexity_after, "agreement", report->agreement));
+    char *text = json_dumps(conversion->lineage, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    if (!text)
+        return nj_fail(error, "no memory for the lineage");
+    snprintf(path, sizeof path, "%s/nightjar_lineage.json", chain->target);
+    nj_status status = conversion->options->to_folder ? nj_file_write_atomic(path, text, strlen(text), error)
+                                                      : nj_packed_amend(chain->file[1], "lineage", text, error);
+    free(text);
+    return status;
+}
+
+static nj_status finish_chain(struct chain *chain, struct nj_error *error)
+{
+    const struct nj_convert_options *options = chain->conversion->options;
+    const char                      *target  = options->to_folder ? chain->target : chain->file[1];
+    snprintf(chain->file[1], sizeof chain->file[1], "%s.step-last", chain->target);
+    NJ_TRY(write_step(chain->conversion, chain->weights, QUANTISE, &chain->moments, target, options->to_folder, error));
+    nj_moments_close(&chain->moments);
+    nj_weights_close(chain->weights);
+    chain->weights = NULL;
+    NJ_TRY(nj_weights_open(target, NULL, &chain->weights, error));
+    NJ_TRY(nj_calibrate(chain->weights, options->pool, &chain->set, NULL, &chain->after, on_read, chain->conversion, error));
+    NJ_TRY(add_quality(chain, error));
+    if (!options->to_folder && rename(chain->file[1], chain->target) != 0)
+        return nj_fail_errno(error, errno, "%s: cannot be put in place", chain->target);
+    return NJ_OK;
+}
+
+static nj_status run_chain(struct chain *chain, struct nj_error *error)
+{
+    const struct nj_convert_options *options = chain->conversion->options;
+    if (options->adapter_count)
+        NJ_TRY(next_file(chain, MERGE, error));
+    NJ_TRY(options->calibration(options->calibration_arg, chain->weights, options->pool, &chain->set, error));
+    NJ_TRY(read_set(chain, &chain->before, error));
+    if (options->prune > 0 || options->keep) {
+        NJ_TRY(next_file(chain, PRUNE, error));
+        if (chain->files == 2) { /* the merged one has served */
+            unlink(chain->file[0]);
+            memcpy(chain->file[0], chain->file[1], sizeof chain->file[0]);
+            chain->files = 1;
+        }
+        NJ_TRY(read_set(chain, &chain->after, error));
+        nj_measure_free(&chain->after);
+    }
+    return finish_chain(chain, error);
+}
+
+static nj_status convert_calibrated(struct conversion *conversion, struct nj_weights **weights, const char *target, struct nj_error *error)
+{
+    struct chain chain  = {.conversion = conversion, .target = target, .weights = *weights};
+    nj_status    status = run_chain(&chain, error);
+    *weights            = chain.weights;
+    for (unsigned i = 0; i < 2; i++)
+        if (chain.file[i][0])
+            unlink(chain.file[i]);
+    nj_moments_close(&chain.moments);
+    nj_measure_free(&chain.before);
+    nj_measure_free(&chain.after);
+    nj_calibration_free(&chain.set);
+    return status;
+}
+
+static bool on_hash(void *arg, uint64_t done, uint64_t total)
+{
+    return tell(arg, "reading", done, total);
+}
+
+nj_status nj_convert(const char *source, const char *target, const struct nj_convert_options *options, struct nj_convert_report *report,
+                     struct nj_error *error)
+{
+    struct conversion               conversion = {.source = source, .options = options, .report = report};
+    const struct nj_weights_options opening    = {.mmproj = options->mmproj};
+    struct nj_weights              *weights    = NULL;
+    *report                                    = (struct nj_convert_report){0};
+    nj_status status =
+        options->random ? nj_random_open(source, options->seed, &weights, error) : nj_weights_open(source, &opening, &weights, error);
+    if (status == NJ_OK)
+        conversion.lineage = nj_lineage_open(source, weights->checkpoint, on_hash, &conversion, &status, error);
+    if (status == NJ_OK)
+        status = options->calibration ? convert_calibrated(&conversion, &weights, target, error)
+                                      : write_step(&conversion, weights, ALL, NULL, target, options->to_folder, error);
     if (status == NJ_OK && !options->to_folder) {
         tell(&conversion, "checking", 0, 1);
         status = check_written(target, report, error);
     }
-    nj_plan_close(&plan);
-    nj_keep_free(&keep);
-    for (size_t i = 0; i < NJ_MAX_ADAPTERS; i++)
-        nj_lora_close(loras[i]);
     nj_weights_close(weights);
     json_decref(conversion.lineage);
     return status;

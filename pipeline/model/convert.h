@@ -5,6 +5,7 @@
 #ifndef NJ_MODEL_CONVERT_H
 #define NJ_MODEL_CONVERT_H
 
+#include "pipeline/model/calibrate.h"
 #include "pipeline/model/lora.h"
 #include "pipeline/model/packed_write.h"
 
@@ -13,13 +14,18 @@ struct nj_convert_options {
     const char            *mmproj;        /* or NULL */
     const char *const     *adapters;      /* folders of LoRA adapters, merged in this order */
     size_t                 adapter_count; /* at most NJ_MAX_ADAPTERS */
-    bool                   to_folder;     /* write a folder in the published layout (export.h) in place of a packed file */
-    double                 prune;         /* fraction of MLP channels to remove; 0: none */
-    const char            *keep;          /* a file that lists the channels that stay (prune.h); or NULL */
-    bool                   partial;       /* merge adapters that fit only in part */
-    bool                   random;        /* `source` is a name of random_model.h */
-    uint64_t               seed;          /* of a random model */
-    struct nj_pool        *pool;
+    /* Makes the calibration set with the model that is to be quantised or pruned (adapters merged); NULL: none. With one, saliency, recovery and
+     * rounding follow what the matrices really read, and quality is measured before and after. */
+    nj_status (*calibration)(void *arg, const struct nj_weights *weights, struct nj_pool *pool, struct nj_calibration_set *out,
+                             struct nj_error *error);
+    void           *calibration_arg;
+    bool            to_folder; /* write a folder in the published layout (export.h) in place of a packed file */
+    double          prune;     /* fraction of MLP channels to remove; 0: none */
+    const char     *keep;      /* a file that lists the channels that stay (prune.h); or NULL */
+    bool            partial;   /* merge adapters that fit only in part */
+    bool            random;    /* `source` is a name of random_model.h */
+    uint64_t        seed;      /* of a random model */
+    struct nj_pool *pool;
     /* Told of each phase ("reading", "writing", "checking"); true asks to stop. */
     bool (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
     void *progress_arg;
@@ -39,7 +45,12 @@ struct nj_convert_report {
     uint64_t bytes;                     /* of the file written */
     size_t   modules, int4, int8, kept; /* kept: as the source had them */
     size_t   rounded;                   /* quantised here */
-    double   error;                     /* mean over those of the relative root mean square change */
+    double   error;      /* mean over those of the relative root mean square change of the weights; of calibrated ones: see below */
+    size_t   calibrated; /* of the rounded: by their effect on a calibration set */
+    double   output_error, nearest; /* mean relative change of their outputs over the set, and what rounding to nearest would have cost */
+    double   recovered;             /* share of what the removed channels did that the others took over */
+    size_t   positions;             /* scored; 0: nothing was measured */
+    double   perplexity_before, perplexity_after, agreement;
 };
 
 /* `source`: what nj_weights_open takes, or with options->random the name of a random model. */

@@ -201,6 +201,8 @@ nj_status nj_engine_open(const struct nj_weights *weights, const struct nj_engin
     engine->pass_rows   = options->pass_rows ? options->pass_rows : nj_is_exact(engine) ? EXACT_PASS_ROWS : FAST_PASS_ROWS;
     engine->should_stop = options->should_stop;
     engine->stop_arg    = options->stop_arg;
+    engine->observe     = options->observe;
+    engine->observe_arg = options->observe_arg;
     measure(engine);
     nj_status status = choose_kernels(engine, error);
     if (status == NJ_OK)

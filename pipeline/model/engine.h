@@ -24,6 +24,9 @@ struct nj_engine_options {
     /* Called between layers and steps (watchdog, signals): true asks the step to end with NJ_STOPPED; the sequences are then as before it. */
     bool (*should_stop)(void *arg);
     void *stop_arg;
+    /* For calibration: told what each matrix is about to be multiplied with, before products are spread over threads.  x: [tokens][matrix->cols] */
+    void (*observe)(void *arg, const struct nj_matrix *matrix, const float *x, uint32_t tokens);
+    void *observe_arg;
 };
 
 struct nj_engine;

@@ -135,7 +135,9 @@ struct nj_engine {
     struct nj_pool          *pool;
     uint32_t                 threads, pass_rows, first_shared; /* first layer without keys and values of its own */
     bool (*should_stop)(void *arg);
-    void                    *stop_arg;
+    void *stop_arg;
+    void (*observe)(void *arg, const struct nj_matrix *matrix, const float *x, uint32_t tokens);
+    void                    *observe_arg;
     struct nj_kernels        kernels; /* exact: only the vector operations are used, and they are those of engine_ops.c */
     struct nj_text_linears   text[NJ_MAX_LAYERS];
     struct nj_vision_linears vision[NJ_MAX_LAYERS];

@@ -219,8 +219,15 @@ static void add_work(struct job *job, const struct nj_product *product, const st
         work->product.rows = product->linear->rows;
 }
 
+static void tell(const struct nj_engine *engine, const struct nj_input *input, const struct nj_linear *linear)
+{
+    if (engine->observe)
+        engine->observe(engine->observe_arg, linear->matrix, input->x, input->n);
+}
+
 void nj_linear(struct nj_engine *engine, struct nj_input *input, const struct nj_product *products, size_t count)
 {
+    tell(engine, input, products->linear);
     /* The memory for a quantised input holds pass_rows tokens; a picture has more patches. */
     for (uint32_t token = 0; token < input->n; token += engine->pass_rows) {
         struct nj_input part = *input, *used = input->n > engine->pass_rows ? &part : input;
@@ -241,6 +248,7 @@ void nj_linear_gate(struct nj_engine *engine, struct nj_input *input, const stru
 {
     struct job        job     = {.engine = engine, .input = input};
     struct nj_product product = {.linear = gate, .out = out};
+    tell(engine, input, gate);
     add_work(&job, &product, up);
     run_some(&job, 0);
 }

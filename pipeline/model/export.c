@@ -163,6 +163,8 @@ static nj_status write_module(struct work *work, struct nj_writer *writer, struc
     uint64_t  scale_bytes = nj_stored_scale_bytes(module) * module->rows.rows;
     uint8_t  *rows = malloc(step * row_bytes), *scales = malloc(scale_bytes + 1);
     nj_status status = rows && scales ? NJ_OK : nj_fail(error, "%s: no memory to write it", module->module->name);
+    if (status == NJ_OK)
+        status = nj_row_work_begin(&work->rows, &module, 1, error);
     for (uint32_t at = 0; at < module->rows.rows && status == NJ_OK; at += (uint32_t)step) {
         uint32_t count = module->rows.rows - at < step ? module->rows.rows - at : (uint32_t)step;
         nj_row_work_rows(&work->rows, module, at, count, rows, scales);

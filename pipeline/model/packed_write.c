@@ -4,10 +4,13 @@
 #include "pipeline/model/safetensors_write.h"
 #include "pipeline/model/tokenizer.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What becomes one tensor (or one tensor and its scales): one module, or several that the engine walks together. */
 struct unit {
@@ -240,7 +243,9 @@ static nj_status write_unit(struct work *work, const struct unit *unit, struct n
         portion.panel_bytes = nj_stored_row_bytes(entry);
         portion.scale_bytes = nj_stored_scale_bytes(entry);
     }
-    nj_status status = write_portions(work, unit, count, &portion, error);
+    nj_status status = nj_row_work_begin(&work->rows, unit->part, unit->parts, error);
+    if (status == NJ_OK)
+        status = write_portions(work, unit, count, &portion, error);
     nj_row_work_end(&work->rows, unit->part, unit->parts);
     free(work->batch);
     free(work->scales);
@@ -382,5 +387,37 @@ nj_status nj_packed_write(struct nj_plan *plan, const struct nj_write_options *o
     nj_row_work_close(&work.rows);
     json_decref(work.metadata);
     json_decref(work.matrices);
+    return status;
+}
+
+nj_status nj_packed_amend(const char *path, const char *key, const char *value, struct nj_error *error)
+{
+    int       fd     = open(path, O_RDWR | O_CLOEXEC);
+    uint64_t  size   = 0;
+    char     *header = NULL, *text = NULL;
+    json_t   *root   = NULL;
+    nj_status status = NJ_OK;
+    if (fd < 0)
+        return nj_fail_errno(error, errno, "%s: cannot be opened", path);
+    if (pread(fd, &size, sizeof size, 0) != sizeof size || size > (16u << 20) || !(header = malloc(size)) ||
+        pread(fd, header, size, 8) != (ssize_t)size || nj_json_parse(path, header, size, &root, NULL) != NJ_OK) {
+        status = nj_fail(error, "%s: its header cannot be read again", path);
+        goto cleanup;
+    }
+    json_object_set_new(json_object_get(root, "__metadata__"), key, json_string(value));
+    text = json_dumps(root, JSON_COMPACT);
+    if (!text || strlen(text) > size) {
+        status = nj_fail(error, "%s: no room in its header for %s", path, key);
+        goto cleanup;
+    }
+    memset(header, ' ', size);
+    memcpy(header, text, strlen(text));
+    if (pwrite(fd, header, size, 8) != (ssize_t)size || fsync(fd) != 0)
+        status = nj_fail_errno(error, errno, "%s: cannot be written", path);
+cleanup:
+    close(fd);
+    free(header);
+    free(text);
+    json_decref(root);
     return status;
 }

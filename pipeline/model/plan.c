@@ -104,9 +104,11 @@ static nj_status settle_linear(const struct nj_plan *plan, struct nj_plan_module
     uint32_t       group = plan->options.group;
     bool           fits  = nj_w4_group_ok(entry->rows.cols, group ? group : entry->rows.cols);
     keep(entry);
-    if (plan->options.quantize && fits && entry->module->kind == NJ_MODULE_LINEAR && !(integers && unchanged))
+    if (plan->options.quantize && fits && entry->module->kind == NJ_MODULE_LINEAR && !(integers && unchanged)) {
         quantize_to(entry, group);
-    else if (!unchanged && source > NJ_BF16 && (is_int4(source) || plan->options.quantize))
+        if (plan->moments && unchanged)
+            entry->moments = nj_moments_find(plan->moments, entry->rows.matrix);
+    } else if (!unchanged && source > NJ_BF16 && (is_int4(source) || plan->options.quantize))
         return nj_fail(error,
                        "%s: its weights are already int4; merging or pruning needs --quantize w4a16 as well, or keep the adapter apart "
                        "(model.adapter)",
@@ -243,7 +245,7 @@ static void kept_integers(const struct nj_matrix *matrix, uint32_t row, int8_t *
         scales[g] = nj_matrix_scale(matrix, row, g);
 }
 
-void nj_plan_row_integers(const struct nj_plan_module *module, uint32_t row, float *scratch, int8_t *q, float *scales, double error[2])
+void nj_plan_row_integers(const struct nj_plan_module *module, uint32_t row, float *scratch, int8_t *q, float *scales, double error[3])
 {
     const struct nj_rows *rows = &module->rows;
     if (!module->rounded) {
@@ -257,7 +259,18 @@ void nj_plan_row_integers(const struct nj_plan_module *module, uint32_t row, flo
     else
         nj_quantize_w4(values, rows->cols, module->group, module->scale_format, rows->matrix->format <= NJ_BF16 ? rows->storage : NJ_F32, q,
                        scales);
-    for (uint32_t i = 0; error && i < rows->cols; i++) {
+    if (module->gptq) {
+        double nearest[2] = {0, 0};
+        bool   sampled    = row % 16 == 0;
+        if (sampled)
+            nj_gptq_error(module->gptq, values, rows->cols, module->group, q, scales, nearest);
+        nj_gptq_row(module->gptq, values, rows->cols, module->group, module->scale_format, q, scales);
+        if (sampled)
+            nj_gptq_error(module->gptq, values, rows->cols, module->group, q, scales, error);
+        error[2] += nearest[0];
+        return;
+    }
+    for (uint32_t i = 0; i < rows->cols; i++) {
         double change = (double)q[i] * scales[i / module->group] - values[i];
         error[0] += change * change;
         error[1] += (double)values[i] * values[i];

@@ -6,6 +6,7 @@
 #define NJ_MODEL_PLAN_H
 
 #include "base/json.h"
+#include "pipeline/model/gptq.h"
 #include "pipeline/model/modules.h"
 #include "pipeline/model/rows.h"
 
@@ -23,21 +24,26 @@ struct nj_plan_module {
     const struct nj_module *module;
     struct nj_rows          rows;
     /* NJ_F32, NJ_F16, NJ_BF16, a GGUF block format (copied), NJ_I8_ROWS, or NJ_W4_ROWS, which here says int4 whatever the layout. */
-    enum nj_format format;
-    uint32_t       group;        /* of int4 and int8 */
-    enum nj_format scale_format; /* of int4 and int8 */
-    bool           rounded;      /* values are not those of the source: they were quantised here */
-    double         error;        /* once written: root mean square of what rounding changed, relative to the weights */
+    enum nj_format           format;
+    uint32_t                 group;        /* of int4 and int8 */
+    enum nj_format           scale_format; /* of int4 and int8 */
+    bool                     rounded;      /* values are not those of the source: they were quantised here */
+    const struct nj_moments *moments; /* int4 that is rounded: of its input, where a calibration set was read; NULL: round to nearest */
+    const struct nj_gptq    *gptq;    /* made from them while the module is written (row_work.h) */
+    /* Once written: root mean square of what rounding changed, relative. Of the weights; with moments, of the outputs over the calibration set, and
+     * `nearest` is what rounding to nearest would have cost there (both from every 16th row). */
+    double error, nearest;
 };
 
 struct nj_plan {
-    struct nj_weights     *weights; /* borrowed */
-    struct nj_modules      modules;
-    struct nj_plan_module *list; /* in the order of `modules` */
-    size_t                 count;
-    struct nj_plan_options options;
-    bool                   untied;                   /* the head is written beside the embedding */
-    char                   chat_template[4096 + 32]; /* of an adapter, in place of the source's; "": none */
+    struct nj_weights          *weights; /* borrowed */
+    struct nj_modules           modules;
+    struct nj_plan_module      *list; /* in the order of `modules` */
+    size_t                      count;
+    struct nj_plan_options      options;
+    const struct nj_moment_set *moments;                  /* borrowed; NULL: none. Before nj_plan_settle */
+    bool                        untied;                   /* the head is written beside the embedding */
+    char                        chat_template[4096 + 32]; /* of an adapter, in place of the source's; "": none */
 };
 
 /* Every module as the source has it, before adapters and removals. The weights must outlive the plan. */
@@ -59,8 +65,9 @@ struct nj_plan_module *nj_plan_find(const struct nj_plan *plan, const char *name
 size_t nj_plan_scratch(const struct nj_plan *plan);
 
 /* Integers and scales of one row of an int4 or int8 module; integers of the source are kept where it has them.
- *   scratch  nj_plan_scratch() floats;  q  out [cols];  scales  out [cols / group];  error  adds (squared change, squared weight) if not NULL */
-void nj_plan_row_integers(const struct nj_plan_module *module, uint32_t row, float *scratch, int8_t *q, float *scales, double error[2]);
+ *   scratch  nj_plan_scratch() floats;  q  out [cols];  scales  out [cols / group];  error  adds (squared change, squared size, squared
+ *   change by rounding to nearest) */
+void nj_plan_row_integers(const struct nj_plan_module *module, uint32_t row, float *scratch, int8_t *q, float *scales, double error[3]);
 
 /* Bytes of one row of a plain or block module, as it is stored. */
 void nj_plan_row_bytes(const struct nj_plan_module *module, uint32_t row, float *scratch, void *out);

@@ -13,7 +13,7 @@ nj_status nj_row_work_open(struct nj_row_work *work, const struct nj_plan *plan,
     work->scratch  = malloc(work->threads * 2 * work->most * sizeof *work->scratch);
     work->scales   = malloc(work->threads * 16 * work->most * sizeof *work->scales);
     work->integers = malloc(work->threads * 16 * work->most);
-    work->error    = calloc(work->threads * NJ_WORK_PARTS * 2, sizeof *work->error);
+    work->error    = calloc(work->threads * NJ_WORK_PARTS * 3, sizeof *work->error);
     if (work->scratch && work->scales && work->integers && work->error)
         return NJ_OK;
     return nj_fail(error, "no memory to convert with %u threads", work->threads);
@@ -45,7 +45,7 @@ float *nj_row_work_scales(const struct nj_row_work *work, unsigned thread)
 
 double *nj_row_work_error(const struct nj_row_work *work, unsigned thread, size_t part)
 {
-    return work->error + (thread * NJ_WORK_PARTS + part) * 2;
+    return work->error + (thread * NJ_WORK_PARTS + part) * 3;
 }
 
 uint64_t nj_stored_row_bytes(const struct nj_plan_module *module)
@@ -105,17 +105,35 @@ void nj_release_pages(const struct nj_matrix *matrix)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
+nj_status nj_row_work_begin(struct nj_row_work *work, struct nj_plan_module *const *parts, size_t count, struct nj_error *error)
+{
+    for (size_t part = 0; part < count; part++) {
+        if (!parts[part]->moments)
+            continue;
+        if (part > 0 && parts[part]->moments == parts[0]->moments) {
+            parts[part]->gptq = parts[0]->gptq;
+            continue;
+        }
+        NJ_TRY(nj_gptq_open(parts[part]->moments, &work->gptq[part], error));
+        parts[part]->gptq = &work->gptq[part];
+    }
+    return NJ_OK;
+}
+
 void nj_row_work_end(struct nj_row_work *work, struct nj_plan_module *const *parts, size_t count)
 {
     for (size_t part = 0; part < count; part++) {
-        double sum[2] = {0, 0};
+        double sum[3] = {0, 0, 0};
         for (unsigned thread = 0; thread < work->threads; thread++)
-            for (int i = 0; i < 2; i++)
+            for (int i = 0; i < 3; i++)
                 sum[i] += nj_row_work_error(work, thread, part)[i];
-        parts[part]->error = sum[1] > 0 ? sqrt(sum[0] / sum[1]) : 0;
+        parts[part]->error   = sum[1] > 0 ? sqrt(sum[0] / sum[1]) : 0;
+        parts[part]->nearest = sum[1] > 0 ? sqrt(sum[2] / sum[1]) : 0;
+        parts[part]->gptq    = NULL;
+        nj_gptq_close(&work->gptq[part]);
         nj_release_pages(parts[part]->rows.matrix);
     }
-    memset(work->error, 0, work->threads * NJ_WORK_PARTS * 2 * sizeof *work->error);
+    memset(work->error, 0, work->threads * NJ_WORK_PARTS * 3 * sizeof *work->error);
 }
 
 nj_status nj_row_work_report(const struct nj_row_work *work, uint64_t done, uint64_t total, struct nj_error *error)

@@ -28,7 +28,8 @@ struct nj_row_work { /* zero-initialise; nj_row_work_close */
     size_t                         most; /* columns of the widest module */
     float                         *scratch, *scales;
     int8_t                        *integers;
-    double                        *error; /* [threads][NJ_WORK_PARTS][2] */
+    double                        *error; /* [threads][NJ_WORK_PARTS][3] */
+    struct nj_gptq                 gptq[NJ_WORK_PARTS];
 };
 
 nj_status nj_row_work_open(struct nj_row_work *work, const struct nj_plan *plan, const struct nj_write_options *options,
@@ -51,7 +52,10 @@ uint64_t nj_stored_scale_bytes(const struct nj_plan_module *module);
 void nj_row_work_rows(const struct nj_row_work *work, const struct nj_plan_module *module, uint32_t first, uint32_t count, uint8_t *out,
                       uint8_t *scales);
 
-/* Ends a tensor: sets the modules' errors and gives the pages of the source back. */
+/* Begins a tensor: makes what calibrated rounding needs of its modules. */
+nj_status nj_row_work_begin(struct nj_row_work *work, struct nj_plan_module *const *parts, size_t count, struct nj_error *error);
+
+/* Ends a tensor, begun or not: sets the modules' errors and gives the pages of the source back. */
 void nj_row_work_end(struct nj_row_work *work, struct nj_plan_module *const *parts, size_t count);
 
 /* Gives back the pages that a matrix was read from. */

@@ -53,7 +53,9 @@ void nj_rows_read(const struct nj_rows *rows, uint32_t row, float *scratch, floa
     nj_matrix_row(rows->matrix, source, whole);
     for (uint32_t i = 0; i < rows->adapter_count; i++)
         merge(rows->adapters[i], source, rows->matrix->cols, whole);
-    if (rows->adapter_count)
+    if (rows->recovery)
+        nj_recovery_apply(rows->recovery, whole);
+    if (rows->adapter_count || rows->recovery)
         nj_round_to(rows->storage, whole, rows->matrix->cols);
     for (uint32_t i = 0; rows->keep_cols && i < rows->cols; i++)
         out[i] = whole[rows->keep_cols[i]];

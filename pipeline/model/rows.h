@@ -4,7 +4,7 @@
 #ifndef NJ_MODEL_ROWS_H
 #define NJ_MODEL_ROWS_H
 
-#include "pipeline/model/matrix.h"
+#include "pipeline/model/recover.h"
 
 #define NJ_MAX_ADAPTERS 16
 
@@ -14,7 +14,8 @@ struct nj_rows {
     const uint32_t           *keep_rows, *keep_cols;     /* [rows], [cols]: which of the source's stay; NULL: all */
     const struct nj_low_rank *adapters[NJ_MAX_ADAPTERS]; /* in order of merging, before anything is removed */
     uint32_t                  adapter_count;
-    enum nj_format            storage; /* what values are rounded to once, after everything: NJ_F32, NJ_F16 or NJ_BF16 */
+    const struct nj_recovery *recovery; /* makes up for keep_cols, after the adapters; or NULL */
+    enum nj_format            storage;  /* what values are rounded to once, after everything: NJ_F32, NJ_F16 or NJ_BF16 */
 };
 
 /* The rows of a matrix as they are. Storage is its own format if that is plain, bf16 for GGUF blocks. */

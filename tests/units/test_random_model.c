@@ -1,4 +1,5 @@
 /* Models made out of nothing: the same twice, and the same again after packing. */
+#include "pipeline/model/checkpoint.h"
 #include "pipeline/model/convert.h"
 #include "pipeline/model/random_model.h"
 #include "pipeline/model/tokenizer.h"
@@ -50,6 +51,60 @@ static void check_tokenizer(const struct nj_weights *weights)
     nj_tokenizer_close(tokenizer);
 }
 
+static nj_status draw_set(void *arg, const struct nj_weights *weights, struct nj_pool *pool, struct nj_calibration_set *out,
+                          struct nj_error *error)
+{
+    (void)arg;
+    (void)pool;
+    (void)error;
+    out->list = calloc(6, sizeof *out->list);
+    for (out->count = 0; out->count < 6; out->count++) {
+        struct nj_calibration_sequence *text = &out->list[out->count];
+        text->count                          = 70;
+        text->scored                         = out->count == 0 ? 40 : 0;
+        text->ids                            = calloc(text->count, sizeof *text->ids);
+        for (size_t i = 0; i < text->count; i++)
+            text->ids[i] = (int32_t)(24 + (i * i * 7 + out->count * 31) % (weights->config.text.vocab_size - 24));
+    }
+    return NJ_OK;
+}
+
+/* Prune, recover, quantise by what the matrices read, measure: one call, one file, nothing left beside it. */
+static void check_calibration(void)
+{
+    char                            folder[] = "/tmp/nightjar-calibrated-XXXXXX", file[128], beside[160];
+    const struct nj_convert_options options  = {
+         .random = true, .seed = 7, .prune = 0.3, .plan = {.quantize = true, .group = 32}, .calibration = draw_set};
+    struct nj_convert_report report;
+    struct nj_error          error = {0};
+    struct nj_weights       *weights;
+    if (!mkdtemp(folder))
+        return;
+    snprintf(file, sizeof file, "%s/model.nj", folder);
+    if (CHECK(nj_convert("tiny", file, &options, &report, &error) == NJ_OK, "calibrated %s", error.text)) {
+        CHECK(report.removed == 6 * 32 && report.recovered > 0 && report.recovered < 1, "pruned, and %.0f %% recovered",
+              100 * report.recovered);
+        CHECK(report.calibrated == report.rounded && report.calibrated == 49, "all %zu matrices", report.calibrated);
+        CHECK(report.output_error < 0.9 * report.nearest, "outputs change by %.3f, rounded to nearest by %.3f", report.output_error,
+              report.nearest);
+        CHECK(report.positions == 5 * 69 + 29 && report.agreement > 0 && report.agreement <= 1, "measured at %zu positions",
+              report.positions);
+        if (nj_weights_open(file, NULL, &weights, &error) == NJ_OK) {
+            const char *lineage = json_string_value(json_object_get(weights->checkpoint->metadata, "lineage"));
+            CHECK(lineage && strstr(lineage, "\"quality\"") && strstr(lineage, "\"recovery\"") && strstr(lineage, "GPTQ"),
+                  "the file says so");
+            CHECK(weights->config.text.intermediate_size[3] == 64, "and is narrower");
+            nj_weights_close(weights);
+        }
+    }
+    for (int i = 1; i < 4; i++) {
+        snprintf(beside, sizeof beside, i < 3 ? "%s.step-%d" : "%s.step-last", file, i);
+        CHECK(access(beside, F_OK) != 0, "%s is gone", beside);
+    }
+    unlink(file);
+    rmdir(folder);
+}
+
 int main(void)
 {
     struct nj_error    error = {0};
@@ -73,5 +128,6 @@ int main(void)
     CHECK(nj_random_open("huge", 0, &weights, &error) == NJ_ERROR && !weights && strstr(error.text, "huge"), "an unknown kind is refused");
     check_packing(hash, &(struct nj_plan_options){0}, true);
     check_packing(hash, &(struct nj_plan_options){.quantize = true, .group = 32, .head = NJ_HEAD_INT8}, false);
+    check_calibration();
     return tap_done();
 }

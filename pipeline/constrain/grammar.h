@@ -46,8 +46,9 @@ nj_status nj_grammar_compile_text(const char *name, const char *text, size_t siz
                                   struct nj_grammar **out, struct nj_error *error);
 void      nj_grammar_close(struct nj_grammar *grammar);
 
-/* The same through a cache folder: reads FOLDER/<hash of text, options and format>.grammar if it is whole, else compiles and writes it (atomically; a
- * folder that cannot be written is no failure). */
+/* The same through a cache folder, for schemas that stay the same from run to run: reads FOLDER/<hash of text and options>.grammar if it is whole and of this
+ * version, else compiles and writes it, as one step. A folder that cannot be written is no failure. Schemas with the ids and times of one event in them
+ * do not belong there: each would leave a file. */
 nj_status nj_grammar_open(const char *folder, const char *name, const char *text, size_t size, const struct nj_grammar_options *options,
                           struct nj_grammar **out, struct nj_error *error);
 

@@ -5,26 +5,35 @@
 #include "db/db.h"
 #include "pipeline/ingest/scan.h"
 #include "pipeline/schedule/decode.h"
+#include "pipeline/schedule/power.h"
 
 #include <inttypes.h>
 #include <math.h>
 
-#define SOFT_TOKENS_AUTO 280
-#define LOOK_AGAIN_MS    60000
+#define LOOK_AT       200 /* bursts that the scheduler chooses among */
+#define LOOK_AGAIN_MS 60000
 
 struct station {
     const struct nj_conf            *conf;
     const struct nj_station_options *options;
     struct nj_station_result        *result;
     struct nj_db                    *db;
-    struct nj_decoder               *decoder; /* opened when the first burst waits */
+    struct nj_power                 *power;
+    struct nj_decoder               *decoder;                    /* opened when the first burst may be read */
+    char                             halted[NJ_SCHEDULE_REASON]; /* why the power plan ended a burst, or "" */
     char                             database[NJ_CONF_TEXT + 256];
 };
 
+static bool signalled(const struct station *station)
+{
+    return station->options->stop && *station->options->stop;
+}
+
+/* Asked between layers. */
 static bool asked_to_stop(void *arg)
 {
-    const struct station *station = arg;
-    return station->options->stop && *station->options->stop;
+    struct station *station = arg;
+    return signalled(station) || !nj_power_may_go_on(station->power, station->halted);
 }
 
 static nj_status ingest(struct station *station, struct nj_error *error)
@@ -56,42 +65,58 @@ static nj_status open_decoder(struct station *station, struct nj_error *error)
     return status;
 }
 
-/* Reads waiting bursts until none is left, the limit is reached or a stop comes. */
+/* Reads the burst that the power plan chose, and tells the plan what it took. */
+static nj_status read_burst(struct station *station, const struct nj_db_waiting *burst, uint32_t soft_tokens, struct nj_error *error)
+{
+    struct nj_decoded decoded = {0};
+    nj_status         status  = open_decoder(station, error);
+    if (status == NJ_OK)
+        status =
+            nj_decoder_read(station->decoder, station->db, burst, 1, soft_tokens, nj_power_busy_watts(station->power), &decoded, error);
+    if (decoded.seconds > 0)
+        nj_power_ran(station->power, burst, soft_tokens, decoded.seconds, decoded.done > 0);
+    station->result->done += (int64_t)decoded.done;
+    station->result->failed += (int64_t)decoded.failed;
+    station->result->deferred += (int64_t)decoded.deferred;
+    station->result->seconds += decoded.seconds;
+    if (status == NJ_STOPPED && station->halted[0])
+        return nj_fail_as(NJ_STOPPED, error, "%s; what waits is read later", station->halted);
+    return status;
+}
+
+/* Reads waiting bursts as long as there are any, the power plan allows it, the limit is not reached and no stop comes. */
 static nj_status decode(struct station *station, struct nj_error *error)
 {
-    int64_t   left = station->options->limit ? station->options->limit : INT64_MAX, ready = 0, deferred = 0;
-    nj_status status = nj_db_waiting_count(station->db, &ready, &deferred, error);
-    if (status != NJ_OK || ready == 0)
-        return status;
-    status = open_decoder(station, error);
-    if (status != NJ_OK)
-        return status;
+    int64_t            left = station->options->limit ? station->options->limit : INT64_MAX, ready = 0, deferred = 0;
+    nj_status          status = nj_db_waiting_count(station->db, &ready, &deferred, error);
+    uint64_t           done   = 0;
+    bool               more   = ready > 0;
     struct nj_progress progress;
-    uint64_t           done = 0;
-    uint32_t           soft = station->conf->model.soft_tokens ? (uint32_t)station->conf->model.soft_tokens : SOFT_TOKENS_AUTO;
     nj_progress_begin(&progress, "reading", "bursts", (uint64_t)(ready < left ? ready : left));
-    while (status == NJ_OK && left > 0) {
+    while (status == NJ_OK && more && left > 0) {
         struct nj_db_waiting_list list;
-        struct nj_decoded         decoded = {0};
-        if (asked_to_stop(station)) {
+        struct nj_allowance       allowance;
+        if (signalled(station)) {
             status = nj_fail_as(NJ_STOPPED, error, "stopped by a signal; what waits is read at the next run");
             break;
         }
-        status = nj_db_waiting(station->db, false, 1, &list, error);
+        status = nj_db_waiting(station->db, false, LOOK_AT, &list, error);
         if (status != NJ_OK)
             break;
-        if (list.count > 0)
-            status = nj_decoder_read(station->decoder, station->db, list.item, 1, soft, station->conf->power.busy_w, &decoded, error);
-        bool empty = list.count == 0;
+        nj_power_decide(station->power, list.item, list.count, station->options->force, &allowance);
+        if (allowance.run)
+            status = read_burst(station, &list.item[allowance.burst], allowance.soft_tokens, error);
+        else if (list.count > 0) {
+            const struct nj_clock *clock = nj_clock_system();
+            nj_db_decision(station->db, clock->wall_ms(clock->self), "wait", allowance.reason, 0, NULL);
+            status = nj_fail_as(NJ_STOPPED, error, "%zu bursts wait: %s", list.count, allowance.reason);
+        }
+        more = list.count > 0;
         nj_db_waiting_free(&list);
-        if (empty)
-            break;
-        station->result->done += (int64_t)decoded.done;
-        station->result->failed += (int64_t)decoded.failed;
-        station->result->deferred += (int64_t)decoded.deferred;
-        station->result->seconds += decoded.seconds;
-        left--;
-        nj_progress_at(&progress, ++done);
+        if (allowance.run) {
+            left--;
+            nj_progress_at(&progress, ++done);
+        }
     }
     nj_progress_end(&progress, done);
     return status;
@@ -116,19 +141,24 @@ nj_status nj_station_run(const struct nj_conf *conf, const struct nj_station_opt
         status = nj_db_recover(station.db, &put_back, error);
     if (status == NJ_OK && put_back)
         nj_log(NJ_LOG_INFO, "%" PRId64 " bursts that an earlier run left half-read wait again", put_back);
+    if (status == NJ_OK)
+        status = nj_power_open(conf, station.db, NULL, &station.power, error);
     while (status == NJ_OK) {
         status = ingest(&station, error);
         if (status == NJ_OK)
             status = decode(&station, error);
-        if (options->once || status != NJ_OK)
+        bool waits = status == NJ_STOPPED && !signalled(&station); /* for sun: the next look may find some */
+        if (options->once || (status != NJ_OK && !waits))
             break;
+        status                       = NJ_OK;
         const struct nj_clock *clock = nj_clock_system();
         clock->sleep_ms(clock->self, LOOK_AGAIN_MS);
-        if (asked_to_stop(&station))
+        if (signalled(&station))
             status = nj_fail_as(NJ_STOPPED, error, "stopped by a signal");
     }
     if (lock.fd >= 0)
         nj_db_waiting_count(station.db, &result->waiting, &deferred, NULL);
+    nj_power_close(station.power, result->waiting);
     nj_db_unlock(&lock);
     nj_decoder_close(station.decoder);
     nj_db_close(station.db);

@@ -1,0 +1,171 @@
+#include "firmware-host/alarm.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LEAST_AHEAD_S 60
+#define TRIES         3
+#define COMMAND_MS    30000
+
+extern char **environ;
+
+struct nj_alarm {
+    enum { NONE, RTC, COMMAND } kind;
+    const struct nj_clock *clock;
+    char                   where[1200];
+};
+
+nj_status nj_alarm_open(const char *wake, const struct nj_clock *clock, struct nj_alarm **out, struct nj_error *error)
+{
+    *out                   = NULL;
+    struct nj_alarm *alarm = calloc(1, sizeof *alarm);
+    if (!alarm)
+        return nj_fail(error, "no memory for the wake alarm");
+    alarm->clock     = clock;
+    nj_status status = NJ_OK;
+    if (!strncmp(wake, "rtc:", 4)) {
+        alarm->kind = RTC;
+        if (!nj_sysroot_path(alarm->where, sizeof alarm->where, wake + 4))
+            status = nj_fail(error, "power.wake = %s: the path is too long", wake);
+    } else if (!strncmp(wake, "command:", 8)) {
+        alarm->kind = COMMAND;
+        if (!nj_sysroot_path(alarm->where, sizeof alarm->where, wake + 8))
+            status = nj_fail(error, "power.wake = %s: the path is too long", wake);
+    } else if (strcmp(wake, "none"))
+        status = nj_fail(error, "power.wake = %s: rtc:FILE, command:PROGRAM or none is expected", wake);
+    if (status != NJ_OK) {
+        free(alarm);
+        return status;
+    }
+    *out = alarm;
+    return NJ_OK;
+}
+
+void nj_alarm_close(struct nj_alarm *alarm)
+{
+    free(alarm);
+}
+
+/* sysfs takes a value in one write and answers with an error code, not with a short write. */
+static nj_status write_rtc(const struct nj_alarm *alarm, const char *text, struct nj_error *error)
+{
+    int fd = open(alarm->where, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    if (fd < 0)
+        return nj_fail_errno(error, errno, "%s: the wake alarm cannot be opened", alarm->where);
+    ssize_t   put = write(fd, text, strlen(text));
+    int       why = errno;
+    nj_status status =
+        put == (ssize_t)strlen(text) ? NJ_OK : nj_fail_errno(error, why, "%s: the clock chip refuses %s", alarm->where, text);
+    close(fd);
+    return status;
+}
+
+/* Runs PROGRAM ARGUMENT and keeps the first line of what it prints. Killed after half a minute. */
+static nj_status run(const struct nj_alarm *alarm, const char *argument, char *line, size_t size, struct nj_error *error)
+{
+    int         ends[2], status = 0;
+    pid_t       child;
+    char *const arguments[] = {(char *)(uintptr_t)alarm->where, (char *)(uintptr_t)argument, NULL};
+    line[0]                 = 0;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return nj_fail_errno(error, errno, "%s: cannot be run", alarm->where);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    int failed = posix_spawn(&child, alarm->where, &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (failed) {
+        close(ends[0]);
+        return nj_fail_errno(error, failed, "%s: cannot be run", alarm->where);
+    }
+    size_t have = 0;
+    for (int64_t until = alarm->clock->monotonic_ms(alarm->clock->self) + COMMAND_MS;;) {
+        int64_t       left = until - alarm->clock->monotonic_ms(alarm->clock->self);
+        struct pollfd wait = {.fd = ends[0], .events = POLLIN};
+        char          rest[256];
+        if (left <= 0 || poll(&wait, 1, (int)left) == 0) {
+            kill(child, SIGKILL);
+            waitpid(child, &status, 0);
+            close(ends[0]);
+            return nj_fail(error, "%s %s: did not end within %d s", alarm->where, argument, COMMAND_MS / 1000);
+        }
+        ssize_t got = read(ends[0], have + 1 < size ? line + have : rest, have + 1 < size ? size - 1 - have : sizeof rest);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        if (have + 1 < size)
+            line[have += (size_t)got] = 0;
+    }
+    close(ends[0]);
+    waitpid(child, &status, 0);
+    line[strcspn(line, "\n")] = 0;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return nj_fail(error, "%s %s: ended with status %d", alarm->where, argument,
+                       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    return NJ_OK;
+}
+
+nj_status nj_alarm_read(struct nj_alarm *alarm, int64_t *armed_s, struct nj_error *error)
+{
+    char      text[128] = "", *end;
+    nj_status status    = NJ_OK;
+    if (alarm->kind == NONE)
+        return nj_fail_as(NJ_NOT_FOUND, error, "power.wake is none: nothing wakes this board");
+    if (alarm->kind == COMMAND)
+        status = run(alarm, "--read", text, sizeof text, error);
+    else {
+        FILE *file = fopen(alarm->where, "re");
+        if (!file)
+            return nj_fail_errno(error, errno, "%s: the wake alarm cannot be read", alarm->where);
+        if (!fgets(text, sizeof text, file))
+            text[0] = 0;
+        fclose(file);
+    }
+    if (status != NJ_OK)
+        return status;
+    *armed_s = strtoll(text, &end, 10);
+    if (end == text || *armed_s <= 0)
+        return nj_fail_as(NJ_NOT_FOUND, error, "%s: no alarm is armed", alarm->where);
+    return NJ_OK;
+}
+
+nj_status nj_alarm_arm(struct nj_alarm *alarm, int64_t at_s, int64_t *armed_s, struct nj_error *error)
+{
+    int64_t now = alarm->clock->wall_ms(alarm->clock->self) / 1000;
+    char    text[32], line[128];
+    if (at_s < now + LEAST_AHEAD_S)
+        at_s = now + LEAST_AHEAD_S;
+    *armed_s = at_s;
+    if (alarm->kind == NONE)
+        return NJ_OK;
+    snprintf(text, sizeof text, "%" PRId64, at_s);
+    nj_status status = NJ_ERROR;
+    for (int i = 0; i < TRIES && status != NJ_OK; i++) {
+        if (alarm->kind == COMMAND)
+            status = run(alarm, text, line, sizeof line, error);
+        else {
+            status = write_rtc(alarm, "0", error); /* a chip with an alarm armed answers EBUSY to a new one */
+            if (status == NJ_OK)
+                status = write_rtc(alarm, text, error);
+        }
+        if (status == NJ_OK)
+            status = nj_alarm_read(alarm, armed_s, error);
+        if (status == NJ_OK && *armed_s != at_s)
+            status = nj_fail(error, "%s: asked for %" PRId64 ", holds %" PRId64, alarm->where, at_s, *armed_s);
+        if (status == NJ_NOT_FOUND)
+            status = NJ_ERROR;
+    }
+    return status;
+}

@@ -1,0 +1,49 @@
+/* power.h: the station's own side of its power: what it knows now, the next wake, and whether work may go on.
+ *
+ * Between the scheduler (pure) and firmware-host (files and chips). A wake is armed and read back as soon as this opens, before any work, and again with
+ * the scheduler's own time when it closes, so that every way out of a run leaves an alarm armed.
+ *
+ * Without a battery source the station is taken to be on mains: work is limited by heat alone. With a source that cannot be believed now, each run may
+ * read NJ_POWER_BLIND_BURSTS bursts and no more. */
+#ifndef NJ_SCHEDULE_POWER_H
+#define NJ_SCHEDULE_POWER_H
+
+#include "base/clock.h"
+#include "base/conf.h"
+#include "db/db.h"
+#include "pipeline/schedule/schedule.h"
+
+#define NJ_POWER_BLIND_BURSTS 4
+#define NJ_POWER_FALLBACK_S   3600 /* the alarm that is armed before work */
+
+struct nj_power;
+
+/* What may be done next. */
+struct nj_allowance {
+    bool     run;
+    size_t   burst; /* index into the list that was given */
+    uint32_t soft_tokens;
+    char     reason[NJ_SCHEDULE_REASON];
+};
+
+/* Opens battery, alarm and scheduler (what it learned lies in the store) and arms the fallback wake. A wake that cannot be armed is said loudly in
+ * the log and in the store's decisions, and does not stop the work: the station is awake now. `clock` NULL: the system's. */
+nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const struct nj_clock *clock, struct nj_power **out,
+                        struct nj_error *error);
+
+/* Which of these waiting bursts to read now, if any. force: the budget does not count, the floor and the heat do. */
+void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out);
+
+/* After a burst: what it took. */
+void nj_power_ran(struct nj_power *power, const struct nj_db_waiting *burst, uint32_t soft_tokens, double seconds, bool complete);
+
+/* Asked from inside the token loop, cheap: looks at the gauge every ten seconds. false: the floor is reached or the board too hot; `reason` says which. */
+bool nj_power_may_go_on(struct nj_power *power, char reason[NJ_SCHEDULE_REASON]);
+
+/* Watts that the station draws while it works: measured where a gauge tells, else the setting. */
+double nj_power_busy_watts(const struct nj_power *power);
+
+/* Stores what was learned, arms the next wake with its reason, frees. `waiting`: bursts that still wait. */
+void nj_power_close(struct nj_power *power, int64_t waiting);
+
+#endif

@@ -67,19 +67,44 @@ static nj_status on_folder(void *user, const char *path, struct nj_error *error)
     return NJ_OK;
 }
 
-/* Where folders that the pattern names may appear: every folder that a beginning of it names, and, while that is missing, the one above. */
+static bool matches(const char *pattern, size_t size)
+{
+    char   part[PATH_MAX];
+    glob_t found;
+    snprintf(part, sizeof part, "%.*s", (int)size, pattern);
+    if (glob(part, GLOB_ONLYDIR, NULL, &found) != 0)
+        return false;
+    globfree(&found);
+    return true;
+}
+
+static void watch_all(struct watch *watch, const char *pattern, size_t size, int events)
+{
+    char   part[PATH_MAX];
+    glob_t found;
+    snprintf(part, sizeof part, "%.*s", (int)size, pattern);
+    if (glob(part, GLOB_ONLYDIR, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        add(watch, found.gl_pathv[i], events);
+    globfree(&found);
+}
+
+/* Folders in which others that the pattern names may appear: where the next part of the pattern is a wildcard, or names what is not there yet.
+ * All others are left in peace: /tmp would wake us all day. */
 static void watch_parents(struct watch *watch)
 {
-    char        begin[PATH_MAX];
     const char *cards = watch->options->cards;
-    for (const char *slash = strchr(cards, '/'); slash; slash = strchr(slash + 1, '/')) {
-        glob_t found;
-        snprintf(begin, sizeof begin, "%.*s", slash == cards ? 1 : (int)(slash - cards), cards);
-        if (glob(begin, GLOB_ONLYDIR, NULL, &found) != 0)
+    for (const char *slash = strchr(cards, '/'), *next; slash; slash = next) {
+        next            = strchr(slash + 1, '/');
+        size_t part     = next ? (size_t)(next - slash) : strlen(slash);
+        size_t begin    = slash == cards ? 1 : (size_t)(slash - cards);
+        bool   wildcard = strcspn(slash, "*?[") < part;
+        bool   missing  = !matches(cards, (size_t)(slash - cards) + part);
+        if (wildcard || missing)
+            watch_all(watch, cards, begin, PARENT_EVENTS);
+        if (missing && !wildcard)
             return;
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            add(watch, found.gl_pathv[i], PARENT_EVENTS);
-        globfree(&found);
     }
 }
 

@@ -26,7 +26,7 @@ nj_status nj_tokenizer_open(const char *path, struct nj_tokenizer **out, struct 
 nj_status nj_tokenizer_from_json(const char *name, const json_t *root, struct nj_tokenizer **out, struct nj_error *error);
 
 /* From a GGUF's lists. tokens[i] are the vocabulary's strings with U+2581 for space; merges are "left right" in rank order. Borrowed only during
- * the call. token_type: 3 control and 4 user-defined are added tokens, 6 bytes, 1 otherwise. */
+ * the call. token_type: 2 unknown, 3 control and 4 user-defined are added tokens; bytes are known by their spelling, "<0x41>". */
 struct nj_string_view {
     const char *data;
     size_t      size;

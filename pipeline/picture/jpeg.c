@@ -164,9 +164,7 @@ static unsigned read_orientation(const uint8_t *bytes, size_t size)
 static bool choose_colours(struct decoder *d)
 {
     switch (d->jpeg.num_components) {
-    case 1:
-        d->jpeg.out_color_space = JCS_RGB; /* the library replicates grey */
-        break;
+    case 1: /* the library replicates grey */
     case 3:
         d->jpeg.out_color_space = JCS_RGB;
         break;
@@ -246,18 +244,21 @@ static nj_status decode(struct decoder *d, unsigned *orientation)
     return NJ_OK;
 }
 
+/* Nothing that is read after a jump is a local variable of the function that it returns to. */
+static nj_status decode_or_jump(struct decoder *d, unsigned *orientation)
+{
+    if (setjmp(d->failed) != 0)
+        return NJ_ERROR;
+    set_up(d);
+    return decode(d, orientation);
+}
+
 nj_status nj_jpeg_decode(const struct nj_picture_source *source, struct nj_picture *out, unsigned *orientation, struct nj_error *error)
 {
     struct nj_error unheard;
     struct decoder  d = {.input = source, .out = out, .error = error ? error : &unheard};
-    nj_status       status;
-    *out = (struct nj_picture){0};
-    if (setjmp(d.failed) == 0) {
-        set_up(&d);
-        status = decode(&d, orientation);
-    } else {
-        status = NJ_ERROR;
-    }
+    *out              = (struct nj_picture){0};
+    nj_status status  = decode_or_jump(&d, orientation);
     jpeg_destroy_decompress(&d.jpeg);
     free(d.line);
     if (status != NJ_OK)

@@ -10,6 +10,7 @@
 #define PRECISION 22
 #define HALF      (1 << (PRECISION - 1))
 #define SUPPORT   2.0 /* of the kernel, in source pixels when enlarging */
+#define LANES     16
 
 /* For each output position the first source position and the weights from there. */
 struct taps {
@@ -68,52 +69,70 @@ static bool taps_open(struct taps *taps, uint32_t in, uint32_t out)
 
 static uint8_t to_pixel(int32_t sum)
 {
-    if (sum < 0)
-        return 0;
-    return (uint8_t)(sum >> PRECISION > 255 ? 255 : sum >> PRECISION);
+    sum >>= PRECISION;
+    return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-static void resize_rows(const struct nj_picture *in, struct nj_picture *out, const struct taps *taps)
+/* One output position of LANES neighbours at once: a loop of fixed length, which compilers turn into vector instructions. */
+static void blend(const uint8_t *from, size_t step, const int32_t *weights, uint32_t count, uint8_t *to)
 {
-    for (uint32_t y = 0; y < in->height; y++) {
-        const uint8_t *from = in->rgb + (size_t)y * in->width * 3;
-        uint8_t       *to   = out->rgb + (size_t)y * out->width * 3;
-        for (uint32_t o = 0; o < out->width; o++, to += 3) {
-            const uint8_t *pixel  = from + (size_t)taps->first[o] * 3;
-            const int32_t *weight = taps->weights + o * taps->stride;
-            int32_t        sum[3] = {HALF, HALF, HALF};
-            for (uint32_t x = 0; x < taps->count[o]; x++, pixel += 3)
-                for (size_t c = 0; c < 3; c++)
-                    sum[c] += pixel[c] * weight[x];
+    int32_t sum[LANES];
+    for (size_t i = 0; i < LANES; i++)
+        sum[i] = HALF;
+    for (uint32_t x = 0; x < count; x++, from += step)
+        for (size_t i = 0; i < LANES; i++)
+            sum[i] += from[i] * weights[x];
+    for (size_t i = 0; i < LANES; i++)
+        to[i] = to_pixel(sum[i]);
+}
+
+/* Along rows the lanes are LANES rows: a tile holds them turned, so that the same bytes of all rows lie together. */
+static bool resize_rows(const struct nj_picture *in, struct nj_picture *out, const struct taps *taps)
+{
+    size_t   stride = (size_t)in->width * 3, out_stride = (size_t)out->width * 3;
+    uint8_t *tile = malloc(stride * LANES), blended[3][LANES];
+    if (!tile)
+        return false;
+    for (uint32_t y = 0; y < in->height; y += LANES) {
+        uint32_t rows = in->height - y < LANES ? in->height - y : LANES; /* the last tile repeats the last row */
+        for (size_t begin = 0; begin < stride; begin += 64)              /* a cache line of each row at a time */
+            for (uint32_t r = 0; r < LANES; r++) {
+                const uint8_t *row = in->rgb + (y + (r < rows ? r : rows - 1)) * stride;
+                for (size_t i = begin; i < begin + 64 && i < stride; i++)
+                    tile[i * LANES + r] = row[i];
+            }
+        for (uint32_t o = 0; o < out->width; o++) {
+            const uint8_t *from = tile + (size_t)taps->first[o] * 3 * LANES;
             for (size_t c = 0; c < 3; c++)
-                to[c] = to_pixel(sum[c]);
+                blend(from + c * LANES, (size_t)3 * LANES, taps->weights + o * taps->stride, taps->count[o], blended[c]);
+            for (uint32_t r = 0; r < rows; r++)
+                for (size_t c = 0; c < 3; c++)
+                    out->rgb[(y + r) * out_stride + (size_t)o * 3 + c] = blended[c][r];
         }
     }
+    free(tile);
+    return true;
 }
 
-/* Row by row with a row of sums, so that the inner loop runs along memory. */
-static bool resize_columns(const struct nj_picture *in, struct nj_picture *out, const struct taps *taps)
+/* Down columns the lanes are neighbours in the row. The last ones begin earlier, over bytes that are already there. */
+static void resize_columns(const struct nj_picture *in, struct nj_picture *out, const struct taps *taps)
 {
-    size_t   stride = (size_t)in->width * 3;
-    int32_t *sums   = malloc(stride * sizeof *sums);
-    if (!sums)
-        return false;
+    size_t stride = (size_t)in->width * 3;
     for (uint32_t o = 0; o < out->height; o++) {
+        const uint8_t *from    = in->rgb + stride * taps->first[o];
         const int32_t *weights = taps->weights + o * taps->stride;
         uint8_t       *to      = out->rgb + stride * o;
-        for (size_t i = 0; i < stride; i++)
-            sums[i] = HALF;
-        for (uint32_t y = 0; y < taps->count[o]; y++) {
-            const uint8_t *from   = in->rgb + stride * (taps->first[o] + y);
-            const int32_t  weight = weights[y];
-            for (size_t i = 0; i < stride; i++)
-                sums[i] += from[i] * weight;
+        for (size_t i = 0; i + LANES <= stride; i += LANES)
+            blend(from + i, stride, weights, taps->count[o], to + i);
+        if (stride % LANES && stride > LANES)
+            blend(from + stride - LANES, stride, weights, taps->count[o], to + stride - LANES);
+        for (size_t i = 0; stride < LANES && i < stride; i++) {
+            int32_t sum = HALF;
+            for (uint32_t y = 0; y < taps->count[o]; y++)
+                sum += from[y * stride + i] * weights[y];
+            to[i] = to_pixel(sum);
         }
-        for (size_t i = 0; i < stride; i++)
-            to[i] = to_pixel(sums[i]);
     }
-    free(sums);
-    return true;
 }
 
 nj_status nj_picture_resize(const struct nj_picture *picture, uint32_t width, uint32_t height, struct nj_picture *out,
@@ -125,11 +144,10 @@ nj_status nj_picture_resize(const struct nj_picture *picture, uint32_t width, ui
     *out                     = (struct nj_picture){0};
     if (width != picture->width) {
         status = nj_picture_allocate("resized picture", width, picture->height, &between, error);
-        if (status == NJ_OK && !taps_open(&rows, picture->width, width))
+        if (status == NJ_OK && (!taps_open(&rows, picture->width, width) || !resize_rows(picture, &between, &rows)))
             status = nj_fail(error, "resized picture: no memory for %u columns", width);
         if (status != NJ_OK)
             goto cleanup;
-        resize_rows(picture, &between, &rows);
     }
     const struct nj_picture *source = between.rgb ? &between : picture;
     status                          = nj_picture_allocate("resized picture", width, height, out, error);
@@ -137,7 +155,9 @@ nj_status nj_picture_resize(const struct nj_picture *picture, uint32_t width, ui
         goto cleanup;
     if (height == source->height)
         memcpy(out->rgb, source->rgb, (size_t)width * height * 3);
-    else if (!taps_open(&columns, source->height, height) || !resize_columns(source, out, &columns))
+    else if (taps_open(&columns, source->height, height))
+        resize_columns(source, out, &columns);
+    else
         status = nj_fail(error, "resized picture: no memory for %u rows", height);
     out->partial = picture->partial;
 cleanup:

@@ -53,7 +53,7 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
 
-.PHONY: all help trapcam demo check bench cross debug deb format format-check fuzz tests clean install lint screenshots
+.PHONY: all help trapcam demo check bench mca cross debug deb format format-check fuzz tests clean install lint screenshots
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -115,6 +115,10 @@ fuzz: ## libFuzzer under ASan and UBSan: make fuzz FUZZ=metadata|picture|bursts 
 	$(MAKE) BUILD=build/fuzz CC='$(FUZZ_CC)' LINK='-pie -fsanitize=fuzzer,address,undefined' OPTIM='-O1 -g -fPIE -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' build/fuzz/fuzz_$(FUZZ)
 	@mkdir -p build/fuzz/found/$(FUZZ)
 	build/fuzz/fuzz_$(FUZZ) -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=4096 -artifact_prefix=build/fuzz/ build/fuzz/found/$(FUZZ) tests/fuzz/corpus/$(FUZZ)
+
+mca: ## what llvm-mca says of the NEON inner loops: Cortex-A76 (as Neoverse N1) and A55, beside their limits
+	$(MAKE) -s cross CROSS_TARGETS="$(patsubst %.c,build/aarch64/obj/%.o,$(foreach isa,$(ISA_aarch64),$(wildcard kernels/*$(isa).c)))"
+	scripts/mca build/aarch64/obj/kernels
 
 format: ## clang-format over everything
 	$(CLANG_FORMAT) -i $(FORMATTED)

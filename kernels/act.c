@@ -58,5 +58,5 @@ int32_t nj_act_value(const struct nj_act *act, uint32_t token, uint32_t col)
     size_t byte = ((size_t)(at / 4) * width + t) * 4 + at % 4;
     if (act->order == NJ_ORDER_BYTES)
         return (int8_t)words[byte];
-    return (int8_t)words[byte] * 256 + (int8_t)words[(size_t)act->group * width + byte];
+    return (int8_t)words[byte] * (act->order == NJ_ORDER_PLANES ? 256 : 128) + (int8_t)words[(size_t)act->group * width + byte];
 }

@@ -13,9 +13,10 @@
  *
  * What one word holds depends on the order:
  *
- *     NJ_ORDER_PAIRS   two int16: of each eight columns, the words are (0,2) (4,6) (1,3) (5,7)
- *     NJ_ORDER_PLANES  four int8 of four columns; a group is all words of the plane h, then all words of the plane l
- *     NJ_ORDER_BYTES   four int8 of four columns (8-bit mode)
+ *     NJ_ORDER_PAIRS       two int16: of each eight columns, the words are (0,2) (4,6) (1,3) (5,7)
+ *     NJ_ORDER_PLANES      four int8 of four columns; a group is all words of the plane h, then all words of the plane l
+ *     NJ_ORDER_PLANES_128  the same with 128 h + l (14 bits only)
+ *     NJ_ORDER_BYTES       four int8 of four columns (8-bit mode)
  *
  * One kind stands apart, for row-major weights (the output head): NJ_ORDER_ROWS is [token][cols] int16 and NJ_ORDER_ROW_PLANES [token][plane][cols] int8,
  * in natural order.
@@ -31,7 +32,7 @@
 #define NJ_ACT_LIMIT_14 8191
 #define NJ_ACT_LIMIT_8  127
 
-enum nj_act_order { NJ_ORDER_PAIRS, NJ_ORDER_PLANES, NJ_ORDER_BYTES, NJ_ORDER_ROWS, NJ_ORDER_ROW_PLANES };
+enum nj_act_order { NJ_ORDER_PAIRS, NJ_ORDER_PLANES, NJ_ORDER_PLANES_128, NJ_ORDER_BYTES, NJ_ORDER_ROWS, NJ_ORDER_ROW_PLANES };
 
 struct nj_act {
     enum nj_act_order order;

@@ -1,5 +1,6 @@
 #include "kernels/forms.h"
 #include "kernels/forms_c.h"
+#include "kernels/gemm.h"
 
 #include <math.h>
 
@@ -57,11 +58,10 @@ void nj_w4_gelu_up_c(const struct nj_w4 *gate, const struct nj_w4 *up, const str
         }
 }
 
-/* The 12-bit integers of one group of one row, and their scale. */
-static float open_group(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t *q)
+float nj_open_group(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t *q)
 {
     size_t   at      = (size_t)row * w->cols;
-    uint32_t real    = first >= w->cols ? 0 : w->cols - first < group ? w->cols - first : group;
+    uint32_t real    = row >= w->rows || first >= w->cols ? 0 : w->cols - first < group ? w->cols - first : group;
     float    largest = 0;
     for (uint32_t i = 0; i < real; i++)
         largest = fmaxf(largest, fabsf(nj_number_value(w->data, w->format, at + first + i)));
@@ -80,7 +80,7 @@ void nj_w12a14_gemm_c(const struct nj_plain *w, const struct nj_act *a, uint32_t
             out[t * stride + row] = 0;
         for (uint32_t g = 0; g < a->padded / a->group; g++) {
             int32_t q[128];
-            float   scale = open_group(w, row, g * a->group, a->group, q);
+            float   scale = nj_open_group(w, row, g * a->group, a->group, q);
             for (uint32_t t = 0; t < a->tokens; t++) {
                 int32_t sum = 0;
                 for (uint32_t i = 0; i < a->group; i++)

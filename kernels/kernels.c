@@ -34,6 +34,7 @@ void nj_use_c(struct nj_kernels *k)
     NJ_USE(k, peak_f32, nj_peak_f32_c);
     NJ_USE(k, read_memory, nj_read_memory_c);
     k->order16       = NJ_ORDER_PAIRS;
+    k->order14       = NJ_ORDER_PAIRS;
     k->order_rows    = NJ_ORDER_ROWS;
     k->tile16        = 4;
     k->tile8         = 4;
@@ -47,12 +48,17 @@ void nj_kernels_init(struct nj_kernels *k, uint32_t features)
 #if defined(__x86_64__)
     if (features & NJ_CPU_AVX2)
         nj_use_avx2(k);
+#elif defined(__aarch64__)
+    if (features & NJ_CPU_NEON)
+        nj_use_neon(k);
+    if (features & NJ_CPU_DOTPROD)
+        nj_use_dotprod(k);
 #endif
 }
 
 static enum nj_act_order order_of(const struct nj_kernels *k, int which)
 {
-    return which == 8 ? NJ_ORDER_BYTES : which == 0 ? k->order_rows : k->order16;
+    return which == 16 ? k->order16 : which == 14 ? k->order14 : which == 8 ? NJ_ORDER_BYTES : k->order_rows;
 }
 
 size_t nj_kernels_act_bytes(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group)

@@ -180,10 +180,10 @@ struct nj_kernels {
         NJ_KERNEL_LIST(NJ_KERNEL_NAME)
 #undef NJ_KERNEL_NAME
     } names;
-    enum nj_act_order order16, order_rows; /* what a16_quantize and a16_rows_quantize write */
-    uint32_t          tile16, tile8;       /* widest tile of tokens of the GEMM; 14 bits go like 16 */
-    uint32_t          direct_tokens;       /* up to so many tokens make one tile and take the direct form */
-    uint32_t          features;            /* enum nj_cpu_feature */
+    enum nj_act_order order16, order14, order_rows; /* what a16_quantize, a14_quantize and a16_rows_quantize write */
+    uint32_t          tile16, tile8;                /* widest tile of tokens of the GEMM; 14 bits go like 16 */
+    uint32_t          direct_tokens;                /* up to so many tokens make one tile and take the direct form */
+    uint32_t          features;                     /* enum nj_cpu_feature */
 };
 
 /* Fills the table with the best forms for `features` (nj_cpu_detect, after nj_cpu_mask). */

@@ -30,6 +30,10 @@ static void put(const struct nj_act *act, uint32_t token, uint32_t col, int32_t 
         words[byte] = (uint8_t)q;
         return;
     }
+    if (act->order == NJ_ORDER_PLANES_128) {
+        high = (q + 64) >> 7;
+        low  = q - high * 128;
+    }
     words[byte]                              = (uint8_t)high;
     words[(size_t)act->group * width + byte] = (uint8_t)low;
 }

@@ -1,7 +1,8 @@
 /* check.h: what the kernel tests share: guarded memory, random data with edge values, and the walk over the instruction sets of this processor.
  *
  * Every buffer stands against a page that may not be touched, at its end or at its start by turns, so that a kernel that reads or writes one byte
- * too far dies at once. NJ_CPU (kernels/cpu.h) restricts what is tested; NJ_SEED changes the random numbers. */
+ * too far dies at once. NJ_CPU (kernels/cpu.h) restricts what is tested; NJ_SEED changes the random numbers; NJ_EFFORT is the percentage of the usual
+ * number of rounds (for emulators). */
 #ifndef NJ_TESTS_KERNELS_CHECK_H
 #define NJ_TESTS_KERNELS_CHECK_H
 
@@ -109,11 +110,27 @@ __attribute__((unused)) static uint32_t pick(const uint32_t *list, size_t count)
 #define PICK(...) pick((const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 /* ---- instruction sets ---- */
+static const struct nj_kernels *earlier; /* the table one step down, NULL on the first */
+
+/* Whether this table has another form of an operation than the one that was just tested. */
+#define IS_NEW(k, operation) (!earlier || earlier->operation != (k)->operation)
+
+/* `usual` rounds, at NJ_EFFORT; few for the plain forms, which are compared with themselves: only their manners are tested. */
+__attribute__((unused)) static int rounds(int usual)
+{
+    const char *effort = getenv("NJ_EFFORT");
+    int         count  = effort ? usual * atoi(effort) / 100 : usual;
+    if (!earlier)
+        count /= 4;
+    return count > 2 ? count : 2;
+}
+
 /* Calls test(&table, name) for each step of the ladder that this processor has, plain C first. */
 __attribute__((unused)) static void for_each_table(void (*test)(const struct nj_kernels *k, const char *isa))
 {
     static const char *const ladder[] = {"c", "avx2", "avx512", "avx512vnni", "neon", "dotprod", "i8mm"};
-    uint32_t                 have     = nj_cpu_detect();
+    static struct nj_kernels tables[sizeof ladder / sizeof *ladder];
+    uint32_t                 have = nj_cpu_detect();
     if (getenv("NJ_SEED"))
         random_state ^= strtoull(getenv("NJ_SEED"), NULL, 10) * 0x9e3779b97f4a7c15u;
     if (!nj_cpu_mask(getenv("NJ_CPU"), &have)) {
@@ -128,10 +145,10 @@ __attribute__((unused)) static void for_each_table(void (*test)(const struct nj_
         const char *last = strrchr(got, ',') ? strrchr(got, ',') + 1 : got;
         if (strcmp(last, ladder[i]) != 0)
             continue; /* not on this processor */
-        struct nj_kernels k;
-        nj_kernels_init(&k, features);
-        test(&k, ladder[i]);
+        nj_kernels_init(&tables[i], features);
+        test(&tables[i], ladder[i]);
         release_all();
+        earlier = &tables[i];
     }
 }
 

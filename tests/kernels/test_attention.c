@@ -153,8 +153,10 @@ static int attention_round(const struct nj_kernels *k, uint32_t round)
 static void test_table(const struct nj_kernels *k, const char *isa)
 {
     int same = 1;
-    for (uint32_t round = 0; round < 150 && same; round++)
-        same = attention_round(k, round);
+    if (!IS_NEW(k, attention))
+        return;
+    for (int round = 0; round < rounds(150) && same; round++)
+        same = attention_round(k, (uint32_t)round);
     CHECK(same, "%s: %s, %s", isa, k->names.attention, k->names.kv_write);
 }
 

@@ -1,0 +1,30 @@
+#include "kernels/simd_neon.h"
+
+#include "kernels/simd.h"
+
+#define NJ_ROWS     5
+#define NJ_SIXTEENS 1
+#include "kernels/attention_simd.h"
+
+nj_attention_fn nj_attention_5x16_neon;
+void            nj_attention_5x16_neon(const struct nj_attention *job, uint32_t first, uint32_t rows, void *scratch)
+{
+    for (; rows >= NJ_ROWS; rows -= NJ_ROWS, first += NJ_ROWS)
+        attend(NJ_ROWS, job, first, scratch);
+    switch (rows) {
+    case 1:
+        attend(1, job, first, scratch);
+        break;
+    case 2:
+        attend(2, job, first, scratch);
+        break;
+    case 3:
+        attend(3, job, first, scratch);
+        break;
+    case 4:
+        attend(4, job, first, scratch);
+        break;
+    default:
+        break;
+    }
+}

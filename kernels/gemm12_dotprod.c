@@ -1,0 +1,109 @@
+/* Plain matrices by SDOT: weights and activations are both two int8 planes, 128 h + l, so that the two mixed products share one sum. Opened weights are
+ * [step of 4 columns][quad of rows][plane][4 rows][4 columns]. */
+#include "kernels/forms_neon.h"
+#include "kernels/gemm.h"
+#include "kernels/loop_dotprod.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
+{
+    int8_t *out = opened;
+    for (uint32_t g = 0; g < nj_act_chunk_cols(a, chunk) / a->group; g++)
+        for (uint32_t r = 0; r < 16; r++) {
+            int32_t q[128];
+            scales[g * 16 + r] = nj_open_group(w, panel * 16 + r, chunk * NJ_ACT_CHUNK + g * a->group, a->group, q);
+            for (uint32_t c = 0; c < a->group; c++) {
+                int32_t high = (q[c] + 64) >> 7;
+                int8_t *to   = out + (g * a->group + c) / 4 * 128 + r / 4 * 32 + r % 4 * 4 + c % 4;
+                to[0]        = (int8_t)high;
+                to[16]       = (int8_t)(q[c] - 128 * high);
+            }
+        }
+}
+
+FULL_LOOP(full_loop, 128, 16)
+
+/* sums[0..3] += the whole product from its four parts */
+INLINE void flush(int32x4_t hh, int32x4_t mixed, int32x4_t ll, const float *w_scale, float a_scale, bool fresh, float *sums)
+{
+    int32x4_t   sum = vaddq_s32(vshlq_n_s32(vaddq_s32(vshlq_n_s32(hh, 7), mixed), 7), ll);
+    float32x4_t old = fresh ? vdupq_n_f32(0) : vld1q_f32(sums);
+    vst1q_f32(sums, vfmaq_f32(old, vcvtq_f32_s32(sum), vmulq_n_f32(vld1q_f32(w_scale), a_scale)));
+}
+
+/* Four rows (a quarter of a panel) x n tokens of one group. */
+INLINE void group_4xn(const int n, const int8_t *w, const uint8_t *words, uint32_t group, const float *w_scale, const float *a_scale,
+                      bool fresh, float *sums)
+{
+    const int32_t *high = (const int32_t *)(const void *)words, *low = high + group / 4 * (uint32_t)n;
+    int32x4_t      hh[4], mixed[4], ll[4];
+#pragma GCC unroll 4
+    for (int t = 0; t < n; t++)
+        hh[t] = mixed[t] = ll[t] = vdupq_n_s32(0);
+    for (uint32_t c = 0; c < group; c += 4, w += 128, high += n, low += n) {
+        int8x16_t wh = vld1q_s8(w), wl = vld1q_s8(w + 16);
+#pragma GCC unroll 4
+        for (int t = 0; t < n; t++) {
+            int8x16_t xh = vreinterpretq_s8_s32(vld1q_dup_s32(high + t)), xl = vreinterpretq_s8_s32(vld1q_dup_s32(low + t));
+            hh[t]    = vdotq_s32(hh[t], wh, xh);
+            mixed[t] = vdotq_s32(mixed[t], wh, xl);
+            mixed[t] = vdotq_s32(mixed[t], wl, xh);
+            ll[t]    = vdotq_s32(ll[t], wl, xl);
+        }
+    }
+#pragma GCC unroll 4
+    for (int t = 0; t < n; t++)
+        flush(hh[t], mixed[t], ll[t], w_scale, a_scale[t], fresh, sums + 32 * t);
+}
+
+/* The same for a full tile of four: "quads" of the loop are the planes of the weights. */
+__attribute__((noinline)) static void group_4x4(const int8_t *w, const uint8_t *words, uint32_t group, const float *w_scale,
+                                                const float *a_scale, bool fresh, float *sums)
+{
+    int32_t total[16][4] = {0};
+    full_loop(w, words, words + (size_t)group * 4, group / 16, total[0]);
+    for (int t = 0; t < 4; t++)
+        flush(vld1q_s32(total[2 * t]), vaddq_s32(vld1q_s32(total[2 * t + 1]), vld1q_s32(total[8 + 2 * t])), vld1q_s32(total[9 + 2 * t]),
+              w_scale, a_scale[t], fresh, sums + 32 * t);
+}
+
+INLINE void tile_4xn(const int n, const struct nj_tile *tile)
+{
+    for (uint32_t g = 0; g < tile->groups; g++)
+        for (uint32_t p = 0; p < tile->panels; p++)
+            for (uint32_t quad = 0; quad < 4; quad++) {
+                const int8_t  *w     = (const int8_t *)tile->opened + p * NJ_OPENED_BYTES + g * tile->group * 32 + 32 * quad;
+                const uint8_t *words = tile->words + (size_t)g * tile->group * (size_t)n * 2;
+                const float *w_scale = tile->w_scale + (p * tile->groups + g) * 16 + 4 * quad, *a_scale = tile->a_scale + g * tile->tokens;
+                if (n == 4)
+                    group_4x4(w, words, tile->group, w_scale, a_scale, tile->fresh && g == 0, tile->sums + p * 16 + 4 * quad);
+                else
+                    group_4xn(n, w, words, tile->group, w_scale, a_scale, tile->fresh && g == 0, tile->sums + p * 16 + 4 * quad);
+            }
+}
+
+static void tile_4x4(const struct nj_tile *tile)
+{
+    switch (tile->width) {
+    case 1:
+        tile_4xn(1, tile);
+        break;
+    case 2:
+        tile_4xn(2, tile);
+        break;
+    case 3:
+        tile_4xn(3, tile);
+        break;
+    default:
+        tile_4xn(4, tile);
+    }
+}
+
+static const struct nj_gemm_form form = {NULL, tile_4x4, NULL, nj_store_neon, nj_store_gelu_up_neon, 0};
+
+void nj_w12a14_gemm_4x4_dotprod(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out,
+                                size_t stride, void *scratch)
+{
+    nj_gemm_run_plain(&form, open_plain, w, a, first, panels, out, stride, scratch);
+}

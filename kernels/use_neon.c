@@ -1,0 +1,36 @@
+/* The forms of plain NEON, as they enter the table. */
+#include "kernels/forms_neon.h"
+
+void nj_use_neon(struct nj_kernels *k)
+{
+    NJ_USE(k, a16_quantize, nj_a16_quantize_neon);
+    NJ_USE(k, a14_quantize, nj_a14_quantize_neon);
+    NJ_USE(k, a8_quantize, nj_a8_quantize_neon);
+    NJ_USE(k, a16_rows_quantize, nj_a16_rows_quantize_neon);
+    NJ_USE(k, w4a16_gemm, nj_w4a16_gemm_8x8_neon);
+    NJ_USE(k, w4a16_gelu_up, nj_w4a16_gelu_up_8x8_neon);
+    NJ_USE(k, w4a8_gemm, nj_w4a8_gemm_8x4_neon);
+    NJ_USE(k, w4a8_gelu_up, nj_w4a8_gelu_up_8x4_neon);
+    NJ_USE(k, w12a14_gemm, nj_w12a14_gemm_8x8_neon);
+    NJ_USE(k, w8a16_rows, nj_w8a16_rows_1x1_neon);
+    NJ_USE(k, f32_rows, nj_f32_rows_4x4_neon);
+    NJ_USE(k, f16_rows, nj_f16_rows_4x4_neon);
+    NJ_USE(k, bf16_rows, nj_bf16_rows_4x4_neon);
+    NJ_USE(k, kv_write, nj_kv_write_neon);
+    NJ_USE(k, attention, nj_attention_5x16_neon);
+    NJ_USE(k, rms_norm, nj_rms_norm_neon);
+    NJ_USE(k, rope, nj_rope_neon);
+    NJ_USE(k, gelu, nj_gelu_neon);
+    NJ_USE(k, gelu_mul, nj_gelu_mul_neon);
+    NJ_USE(k, add_scale, nj_add_scale_neon);
+    NJ_USE(k, clamp, nj_clamp_neon);
+    NJ_USE(k, softcap, nj_softcap_neon);
+    NJ_USE(k, softmax, nj_softmax_neon);
+    NJ_USE(k, peak_int16, nj_peak_int16_neon);
+    NJ_USE(k, peak_int8, nj_peak_int8_neon);
+    NJ_USE(k, peak_f32, nj_peak_f32_neon);
+    NJ_USE(k, read_memory, nj_read_memory_neon);
+    k->tile16        = 8;
+    k->tile8         = 4;
+    k->direct_tokens = 0;
+}

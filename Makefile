@@ -53,7 +53,7 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
 
-.PHONY: all help trapcam demo check bench mca cross debug deb format format-check fuzz tests clean install lint screenshots
+.PHONY: all help trapcam demo check bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -119,6 +119,46 @@ fuzz: ## libFuzzer under ASan and UBSan: make fuzz FUZZ=metadata|picture|bursts 
 mca: ## what llvm-mca says of the NEON inner loops: Cortex-A76 (as Neoverse N1) and A55, beside their limits
 	$(MAKE) -s cross CROSS_TARGETS="$(patsubst %.c,build/aarch64/obj/%.o,$(foreach isa,$(ISA_aarch64),$(wildcard kernels/*$(isa).c)))"
 	scripts/mca build/aarch64/obj/kernels
+
+# Where things go. RUN runs the program while it is installed, for its own pages and sample: qemu for one of another architecture.
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+UDEVDIR    ?= $(PREFIX)/lib/udev/rules.d
+RUN        ?=
+SHARE      := $(DESTDIR)$(PREFIX)/share
+
+install: all ## program, man pages, completion, units, udev rule, settings; PREFIX, DESTDIR
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/nightjar
+	mkdir -p $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/bash-completion/completions $(SHARE)/doc/nightjar/examples
+	$(RUN) $(PROGRAM) help --man > $(SHARE)/man/man1/nightjar.1
+	$(RUN) $(PROGRAM) help --man-conf > $(SHARE)/man/man5/nightjar.conf.5
+	$(RUN) $(PROGRAM) help --completion > $(SHARE)/bash-completion/completions/nightjar
+	for unit in nightjar-watch.service nightjar-run.service nightjar-run.timer; do \
+	    mkdir -p $(DESTDIR)$(UNITDIR) && sed 's|@PREFIX@|$(PREFIX)|g' deploy/systemd/$$unit > $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	install -D -m 644 deploy/systemd/nightjar.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/nightjar.conf
+	install -D -m 644 deploy/systemd/nightjar.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/nightjar.conf
+	install -D -m 755 deploy/mount-card $(DESTDIR)$(PREFIX)/lib/nightjar/mount-card
+	mkdir -p $(DESTDIR)$(UDEVDIR) && sed 's|@PREFIX@|$(PREFIX)|g' deploy/90-nightjar.rules > $(DESTDIR)$(UDEVDIR)/90-nightjar.rules
+	sed 's|@PREFIX@|$(PREFIX)|g' deploy/nightjar.cron > $(SHARE)/doc/nightjar/examples/nightjar.cron
+	mkdir -p $(DESTDIR)$(SYSCONFDIR)/nightjar
+	test -e $(DESTDIR)$(SYSCONFDIR)/nightjar/nightjar.conf || $(RUN) $(PROGRAM) conf > $(DESTDIR)$(SYSCONFDIR)/nightjar/nightjar.conf
+	@test -n "$(DESTDIR)" || deploy/next-steps $(PREFIX)
+
+uninstall: ## takes away what `make install` brought, but neither settings nor data
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/nightjar share/man/man1/nightjar.1 share/man/man5/nightjar.conf.5 lib/nightjar/mount-card \
+	    share/bash-completion/completions/nightjar lib/tmpfiles.d/nightjar.conf lib/sysusers.d/nightjar.conf share/doc/nightjar/examples/nightjar.cron) \
+	    $(DESTDIR)$(UDEVDIR)/90-nightjar.rules $(addprefix $(DESTDIR)$(UNITDIR)/,nightjar-watch.service nightjar-run.service nightjar-run.timer)
+
+# The tree as it is, beside a debian/ folder; the package is left in BUILD/deb.
+DEB := $(BUILD)/deb/nightjar-$(VERSION)
+deb: ## Debian package for this architecture, checked by lintian (needs debhelper, lintian)
+	rm -rf $(BUILD)/deb
+	mkdir -p $(DEB)
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C $(DEB)
+	mv $(DEB)/deploy/debian $(DEB)/debian
+	cd $(DEB) && dpkg-buildpackage -us -uc -b $(DEBFLAGS)
+	lintian --fail-on error,warning $(BUILD)/deb/*.changes
 
 format: ## clang-format over everything
 	$(CLANG_FORMAT) -i $(FORMATTED)

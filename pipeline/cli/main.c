@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "pipeline/cli/cli.h"
+#include "pipeline/cli/pages.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -57,6 +58,15 @@ static void print_page(const struct nj_command_entry *entry, const char *prefix)
 
 static int help(int argc, char **argv)
 {
+    static const struct {
+        const char *option;
+        void (*print)(void);
+    } pages[] = {{"--man", nj_page_man}, {"--man-conf", nj_page_man_conf}, {"--completion", nj_page_completion}};
+    for (size_t i = 0; argc > 1 && i < sizeof pages / sizeof pages[0]; i++)
+        if (!strcmp(argv[1], pages[i].option)) {
+            pages[i].print();
+            return 0;
+        }
     const struct nj_command_entry *table  = nj_commands;
     const char                    *prefix = "";
     if (argc > 2 && !strcmp(argv[1], "probe")) {

@@ -90,7 +90,7 @@ debug: ## build/debug/nightjar with AddressSanitizer and UBSan
 cross: ## build/aarch64/nightjar with the Debian cross compiler
 	$(MAKE) $(CROSS_TARGETS) BUILD=build/aarch64 ARCH=aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar PKG_CONFIG='env PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config'
 
-check: all tests ## all tests; ends with "N passed, N failed, N skipped"
+check: all tests trapcam ## all tests; ends with "N passed, N failed, N skipped"
 	tests/run $(BUILD)
 
 demo: all ## the main job on a drawn card with the built-in model

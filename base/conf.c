@@ -59,6 +59,8 @@ static const struct key keys[] = {
      "A species less probable than this goes to review (0 to 1)."},
     {"sentinel", "store_probabilities", YES_NO, AT(sentinel.store_probabilities), "yes", 0, 0, NULL,
      "Keep the probability of every choice."},
+    {"sentinel", "second_look", YES_NO, AT(sentinel.second_look), "no", 0, 0, NULL,
+     "Ask the model, too, whether an expert should look (nearly twice the energy)."},
     {"power", "battery", TEXT, AT(power.battery), "none", 0, 0, NULL,
      "Where the state of charge comes from: sysfs:DIR, hwmon:NAME, vedirect:TTY, file:JSON or none."},
     {"power", "battery_wh", NUMBER, AT(power.battery_wh), "100", 0.1, 1e6, NULL, "Usable capacity, Wh."},

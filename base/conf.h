@@ -39,6 +39,7 @@ struct nj_conf {
         char   high_count_bins[NJ_CONF_TEXT];
         double review_confidence; /* 0..1: a species less probable than this goes to review */
         bool   store_probabilities;
+        bool   second_look; /* ask the model, too, whether an expert should look */
     } sentinel;
     struct {
         char   battery[NJ_CONF_TEXT]; /* source, kind:where */

@@ -29,6 +29,11 @@ struct evaluation {
     struct nj_score *score;
     struct nj_text   each; /* one line an event, when asked for */
     bool             show_each;
+    const char      *calibrate; /* file to write, or NULL */
+    struct {
+        struct nj_outcome *data;
+        size_t             count, room;
+    } outcomes; /* one a species that the model named */
     /* opened for the first row that needs them */
     struct nj_cli_tokenizer tokenizer;
     struct nj_weights      *weights;
@@ -54,7 +59,7 @@ static nj_status open_reader(struct evaluation *e, struct nj_error *error)
     if (status == NJ_OK)
         status = nj_engine_open(e->weights, &options, &e->engine, error);
     if (status == NJ_OK)
-        status = nj_reader_open(e->engine, e->tokenizer.tokenizer, e->vocabulary, &e->cli->conf, &e->reader, error);
+        status = nj_reader_open(e->engine, e->tokenizer.tokenizer, e->vocabulary, &e->cli->conf, e->model, &e->reader, error);
     return status;
 }
 
@@ -152,8 +157,52 @@ static void note(struct evaluation *e, const char *id, const struct nj_event *la
         nj_text_addf(&e->each, "%s%s", i ? "," : "", nj_species[label->detections[i].species].label);
     nj_text_add(&e->each, label->detection_count ? "\t" : "blank\t");
     for (unsigned i = 0; i < reading->event.detection_count; i++)
-        nj_text_addf(&e->each, "%s%s %.3f", i ? "," : "", reading->event.detections[i].species_text, reading->species_probability[i]);
+        nj_text_addf(&e->each, "%s%s %.3f", i ? "," : "", reading->event.detections[i].species_text, reading->species_calibrated[i]);
     nj_text_addf(&e->each, "%s\n", reading->event.detection_count ? "" : "blank");
+}
+
+static bool labelled(const struct nj_event *label, int species)
+{
+    for (unsigned i = 0; i < label->detection_count; i++)
+        if (label->detections[i].species == species)
+            return true;
+    return false;
+}
+
+static nj_status keep_outcomes(struct evaluation *e, const struct nj_event *label, const struct nj_reading *reading, struct nj_error *error)
+{
+    for (unsigned i = 0; i < reading->event.detection_count; i++) {
+        if (isnan(reading->species_probability[i]))
+            continue;
+        if (e->outcomes.count == e->outcomes.room) {
+            size_t             room  = 2 * e->outcomes.room + 64;
+            struct nj_outcome *grown = realloc(e->outcomes.data, room * sizeof *grown);
+            if (!grown)
+                return nj_fail(error, "no memory for %zu events", room);
+            e->outcomes.data = grown;
+            e->outcomes.room = room;
+        }
+        e->outcomes.data[e->outcomes.count++] =
+            (struct nj_outcome){reading->species_probability[i], labelled(label, reading->event.detections[i].species)};
+    }
+    return NJ_OK;
+}
+
+/* Fits, says what it is worth, writes. The error after is that of events that the table had not seen. */
+static nj_status calibrate(struct evaluation *e, struct nj_error *error)
+{
+    struct nj_calibration table;
+    double                before = nj_calibration_error(NULL, e->outcomes.data, e->outcomes.count), after;
+    nj_status             status = nj_calibration_cross_error(e->outcomes.data, e->outcomes.count, &after, error);
+    if (status == NJ_OK)
+        status = nj_calibration_fit(e->outcomes.data, e->outcomes.count, &table, error);
+    if (status == NJ_OK)
+        status = nj_calibration_write(e->calibrate, &table, error);
+    if (status == NJ_OK)
+        nj_log(NJ_LOG_INFO,
+               "%s: %zu species, %zu steps; calibration error %.3f as stated, %.3f with the table (each fifth judged by the others)",
+               e->calibrate, e->outcomes.count, table.count, before, after);
+    return status;
 }
 
 static nj_status score_event(struct evaluation *e, const json_t *row, unsigned number, struct nj_error *error)
@@ -194,8 +243,9 @@ static nj_status score_event(struct evaluation *e, const json_t *row, unsigned n
                                       .answer           = &reading.event,
                                       .strict_json      = true,
                                       .authors_valid    = true,
-                                      .probability      = reading.species_probability};
+                                      .probability      = reading.species_calibrated};
         nj_score_add(e->score, &scored);
+        status = keep_outcomes(e, &label, &reading, error);
         if (e->show_each)
             note(e, time ? time : id, &label, &reading);
     }
@@ -242,6 +292,7 @@ int nj_cmd_eval(struct nj_cli *cli, int argc, char **argv)
                                           {"json", no_argument, NULL, 'j'},
                                           {"each", no_argument, NULL, 'e'},
                                           {"exact", no_argument, NULL, 'x'},
+                                          {"calibrate", required_argument, NULL, 'k'},
                                           {0}};
     struct evaluation          e       = {.cli = cli, .model = cli->conf.model.path};
     bool                       json    = false;
@@ -259,6 +310,8 @@ int nj_cmd_eval(struct nj_cli *cli, int argc, char **argv)
             json = true;
         else if (option == 'e')
             e.show_each = true;
+        else if (option == 'k')
+            e.calibrate = optarg;
         else if (option == 'x')
             e.exact = true;
         else
@@ -289,7 +342,10 @@ int nj_cmd_eval(struct nj_cli *cli, int argc, char **argv)
             nj_score_print(e.score, &e.each);
         fwrite(e.each.data, 1, e.each.length, stdout);
     }
+    if (status == NJ_OK && e.calibrate)
+        status = calibrate(&e, &cli->error);
     close_reader(&e);
+    free(e.outcomes.data);
     nj_text_free(&e.each);
     free(text);
     free(e.score);

@@ -28,7 +28,7 @@ struct nj_decoder {
     struct nj_engine     *engine;
     struct nj_reader     *reader;
     struct nj_worker     *worker;
-    char                  model[2 * NJ_CONF_TEXT + 8];
+    char                  model[2 * NJ_CONF_TEXT + 32];
 };
 
 nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_options *options, struct nj_decoder **out,
@@ -41,7 +41,7 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
     decoder->conf = conf;
     char        path[NJ_CONF_TEXT + 256];
     const char *slash = strrchr(conf->model.path, '/');
-    snprintf(decoder->model, sizeof decoder->model, "%s%s%s", slash && slash[1] ? slash + 1 : conf->model.path,
+    snprintf(decoder->model, sizeof decoder->model - sizeof " (calibrated)", "%s%s%s", slash && slash[1] ? slash + 1 : conf->model.path,
              conf->model.adapter[0] ? " + " : "", conf->model.adapter);
     struct nj_weights_options weights = {.adapter = conf->model.adapter[0] ? conf->model.adapter : NULL};
     struct nj_engine_options  engine  = {
@@ -64,7 +64,9 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
     if (status == NJ_OK)
         status = nj_engine_open(decoder->weights, &engine, &decoder->engine, error);
     if (status == NJ_OK)
-        status = nj_reader_open(decoder->engine, decoder->tokenizer, decoder->vocabulary, conf, &decoder->reader, error);
+        status = nj_reader_open(decoder->engine, decoder->tokenizer, decoder->vocabulary, conf, path, &decoder->reader, error);
+    if (status == NJ_OK && nj_reader_calibrated(decoder->reader))
+        strcat(decoder->model, " (calibrated)");
     if (status != NJ_OK) {
         nj_decoder_close(decoder);
         return status;
@@ -177,7 +179,9 @@ static size_t add_reasons(struct nj_db_reason *out, uint32_t set, enum nj_db_rea
     size_t count = 0;
     for (int i = 0; i < NJ_REASONS; i++)
         if (set >> i & 1)
-            out[count++] = (struct nj_db_reason){.kind = kind, .code = nj_reason_words[i].code, .words = nj_reason_words[i].english};
+            out[count++] = (struct nj_db_reason){.kind  = kind,
+                                                 .code  = nj_reason_words[i].code,
+                                                 .words = kind == NJ_DB_MODEL ? nj_reason_by_model(i) : nj_reason_words[i].english};
     return count;
 }
 
@@ -186,11 +190,11 @@ static nj_status store(struct nj_decoder *decoder, struct nj_db *db, const struc
                        uint32_t soft_tokens, double seconds, double watts, struct nj_error *error)
 {
     struct nj_db_detection detections[NJ_MAX_DETECTIONS];
-    struct nj_db_reason    reasons[2 * NJ_REASONS + NJ_MAX_REASONS];
+    struct nj_db_reason    reasons[3 * NJ_REASONS + NJ_MAX_REASONS];
     const struct nj_event *event = &reading->event;
     for (unsigned i = 0; i < event->detection_count; i++) {
         const struct nj_detection *d = &event->detections[i];
-        double                     p = reading->species_probability[i];
+        double                     p = reading->species_calibrated[i];
         detections[i]                = (struct nj_db_detection){
                            .species               = d->species >= 0 ? nj_species[d->species].label : "unknown",
                            .display_name          = d->species >= 0 ? nj_species[d->species].display : d->species_text,
@@ -211,8 +215,14 @@ static nj_status store(struct nj_decoder *decoder, struct nj_db *db, const struc
     }
     size_t reason_count = add_reasons(reasons, reading->rule_reasons, NJ_DB_RULE);
     reason_count += add_reasons(reasons + reason_count, reading->probability_reasons, NJ_DB_PROBABILITY);
-    for (unsigned i = 0; i < event->reason_count; i++)
-        reasons[reason_count++] = (struct nj_db_reason){.kind = NJ_DB_MODEL, .code = event->reasons[i], .words = event->reasons[i]};
+    reason_count += add_reasons(reasons + reason_count, reading->model_reasons, NJ_DB_MODEL);
+    for (unsigned i = 0; i < event->reason_count; i++) {
+        int known = nj_reason_index(event->reasons[i]);
+        if (known < 0)
+            reasons[reason_count++] = (struct nj_db_reason){.kind = NJ_DB_MODEL, .code = event->reasons[i], .words = event->reasons[i]};
+        else if (!(reading->model_reasons >> known & 1))
+            reason_count += add_reasons(reasons + reason_count, 1u << known, NJ_DB_MODEL);
+    }
     struct nj_db_choice *choices = calloc(reading->choice_count + 1, sizeof *choices);
     if (!choices)
         return nj_fail(error, "no memory for %zu choices", reading->choice_count);
@@ -223,7 +233,7 @@ static nj_status store(struct nj_decoder *decoder, struct nj_db *db, const struc
                                            .probability           = reading->choices[i].probability,
                                            .runner_up_probability = reading->choices[i].runner_up_probability};
     struct nj_db_answer answer = {.blank           = known(event->blank),
-                                  .people          = NJ_DB_UNKNOWN,
+                                  .people          = reading->model_reasons >> NJ_REASON_PEOPLE & 1 ? 1 : NJ_DB_UNKNOWN,
                                   .review_needed   = reading->review_needed,
                                   .priority        = nj_priority_names[reading->priority],
                                   .json            = decoder->conf->database.keep_json ? reading->json : NULL,

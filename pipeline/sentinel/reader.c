@@ -7,29 +7,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_LIMIT 768 /* tokens: four detections with all their fields take about 500 */
+#define ANSWER_LIMIT  1024 /* tokens: four detections with all their fields take about 700 */
+#define THOUGHT_LIMIT 512  /* tokens of a thought, apart from the answer's */
 
 struct nj_reader {
     struct nj_engine           *engine;
     const struct nj_tokenizer  *tokenizer;
     const struct nj_vocabulary *vocabulary;
     const struct nj_conf       *conf;
+    struct nj_calibration       calibration;
     enum nj_prompt              prompt;
     enum nj_dialect             dialect;
+    int32_t                     channel_open, channel_close; /* only with model.think */
 };
 
 /* One burst on its way. */
 struct work {
+    const struct nj_burst_input *burst;
+    float                       *features;
+    uint32_t                     counts[NJ_READER_MAX_FRAMES]; /* image positions of each frame */
+    uint32_t                     image_tokens;
+    struct nj_random             random;
+    /* the question at hand */
     struct nj_ids       ids;
-    float              *features;
-    uint32_t            image_tokens;
+    bool                seen; /* the sequence holds the pictures already */
     struct nj_grammar  *grammar;
     struct nj_sequence *sequence;
 };
 
-nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *tokenizer, const struct nj_vocabulary *vocabulary,
-                         const struct nj_conf *conf, struct nj_reader **out, struct nj_error *error)
+static nj_status find_channels(struct nj_reader *reader, struct nj_error *error)
 {
+    reader->channel_open  = nj_tokenizer_added(reader->tokenizer, "<|channel>");
+    reader->channel_close = nj_tokenizer_added(reader->tokenizer, "<channel|>");
+    if (reader->conf->model.think && (reader->channel_open < 0 || reader->channel_close < 0))
+        return nj_fail(error, "%s: model.think = yes, but its tokenizer has no <|channel>", reader->conf->model.path);
+    return NJ_OK;
+}
+
+nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *tokenizer, const struct nj_vocabulary *vocabulary,
+                         const struct nj_conf *conf, const char *model_path, struct nj_reader **out, struct nj_error *error)
+{
+    char path[4096];
     *out = NULL;
     if (nj_engine_weights(engine)->config.vision.layers == 0)
         return nj_fail(error, "%s: this model has no vision tower: it cannot read pictures; convert it again with its mmproj file",
@@ -37,15 +55,27 @@ nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *to
     struct nj_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return nj_fail(error, "no memory for a reader");
-    bool trained = !strcmp(conf->sentinel.prompt, "trained");
-    *reader      = (struct nj_reader){.engine     = engine,
-                                      .tokenizer  = tokenizer,
-                                      .vocabulary = vocabulary,
-                                      .conf       = conf,
-                                      .prompt     = trained ? NJ_PROMPT_EVENT_TRAINED : NJ_PROMPT_EVENT_LIVE,
-                                      .dialect    = trained ? NJ_DIALECT_TRAINED : NJ_DIALECT_LIVE};
-    *out         = reader;
+    bool trained     = !strcmp(conf->sentinel.prompt, "trained");
+    *reader          = (struct nj_reader){.engine     = engine,
+                                          .tokenizer  = tokenizer,
+                                          .vocabulary = vocabulary,
+                                          .conf       = conf,
+                                          .prompt     = trained ? NJ_PROMPT_EVENT_TRAINED : NJ_PROMPT_EVENT_LIVE,
+                                          .dialect    = trained ? NJ_DIALECT_TRAINED : NJ_DIALECT_LIVE};
+    nj_status status = find_channels(reader, error);
+    if (status == NJ_OK && snprintf(path, sizeof path, "%s.calibration.json", model_path) < (int)sizeof path)
+        status = nj_calibration_read(path, &reader->calibration, error);
+    if (status != NJ_OK) {
+        free(reader);
+        return status;
+    }
+    *out = reader;
     return NJ_OK;
+}
+
+bool nj_reader_calibrated(const struct nj_reader *reader)
+{
+    return reader->calibration.count > 0;
 }
 
 void nj_reader_close(struct nj_reader *reader)
@@ -66,10 +96,10 @@ void nj_reading_free(struct nj_reading *reading)
 }
 
 /* Features of all frames, one behind the other, and how many positions each takes. */
-static nj_status see(struct nj_reader *reader, const struct nj_burst_input *burst, struct work *work, uint32_t *counts,
-                     struct nj_error *error)
+static nj_status see(struct nj_reader *reader, struct work *work, struct nj_error *error)
 {
-    size_t hidden = nj_engine_weights(reader->engine)->config.text.hidden_size;
+    const struct nj_burst_input *burst  = work->burst;
+    size_t                       hidden = nj_engine_weights(reader->engine)->config.text.hidden_size;
     for (unsigned i = 0; i < burst->record.frame_count; i++) {
         struct nj_image image = {0};
         char            name[64];
@@ -85,39 +115,124 @@ static nj_status see(struct nj_reader *reader, const struct nj_burst_input *burs
         work->features = grown;
         memcpy(grown + work->image_tokens * hidden, image.features, image.count * hidden * sizeof(float));
         work->image_tokens += image.count;
-        counts[i] = image.count;
+        work->counts[i] = image.count;
         nj_image_free(&image);
     }
     return NJ_OK;
 }
 
-static nj_status ask(struct nj_reader *reader, const struct nj_burst_input *burst, const uint32_t *counts, struct work *work,
-                     struct nj_error *error)
+static void end_question(struct work *work)
 {
-    const struct nj_config *config       = &nj_engine_weights(reader->engine)->config;
-    struct nj_prompt_record record       = {.event_id       = burst->record.event_id,
-                                            .site_id        = burst->record.site_id,
-                                            .local_datetime = burst->record.local_datetime,
-                                            .frame_count    = burst->record.frame_count};
-    json_t                 *conversation = nj_prompt_conversation(reader->prompt, &record);
-    json_t                 *schema       = nj_event_schema(reader->dialect, &burst->record);
-    struct nj_chat_options  options      = {.empty_thought = config->empty_thought};
-    nj_status               status       = NJ_OK;
+    nj_sequence_close(work->sequence);
+    nj_grammar_close(work->grammar);
+    free(work->ids.data);
+    work->sequence = NULL;
+    work->grammar  = NULL;
+    work->ids      = (struct nj_ids){0};
+    work->seen     = false;
+}
+
+/* Lays out one question about a burst. first_pass: what the first answer said, or NULL when this is the first. Takes over `schema`. */
+static nj_status ask(struct nj_reader *reader, const char *first_pass, json_t *schema, struct work *work, struct nj_error *error)
+{
+    const struct nj_event_record *known        = &work->burst->record;
+    const struct nj_config       *config       = &nj_engine_weights(reader->engine)->config;
+    struct nj_prompt_record       record       = {.event_id       = known->event_id,
+                                                  .site_id        = known->site_id,
+                                                  .local_datetime = known->local_datetime,
+                                                  .frame_count    = known->frame_count,
+                                                  .first_pass     = first_pass};
+    json_t                       *conversation = nj_prompt_conversation(first_pass ? NJ_PROMPT_REVIEW : reader->prompt, &record);
+    struct nj_chat_options        options      = {.empty_thought = config->empty_thought, .thinking = reader->conf->model.think};
+    nj_status                     status       = NJ_OK;
     if (!conversation || !schema)
-        status = nj_fail(error, "event %s: no memory for its question", burst->record.event_id);
+        status = nj_fail(error, "event %s: no memory for its question", known->event_id);
     if (status == NJ_OK)
         status = nj_chat_encode(reader->tokenizer, conversation, &options, false, &work->ids, error);
     if (status == NJ_OK)
         status =
-            nj_chat_expand_images(&work->ids, config->image_id, config->boi_id, config->eoi_id, counts, burst->record.frame_count, error);
+            nj_chat_expand_images(&work->ids, config->image_id, config->boi_id, config->eoi_id, work->counts, known->frame_count, error);
     if (status == NJ_OK)
-        status = nj_grammar_compile("event", schema, NULL, &work->grammar, error);
+        status = nj_grammar_compile("answer", schema, NULL, &work->grammar, error);
+    size_t room = work->ids.count + ANSWER_LIMIT + NJ_GENERATE_ROOM + (options.thinking ? THOUGHT_LIMIT + 8 : 0);
     if (status == NJ_OK)
-        status = nj_sequence_open(reader->engine, (uint32_t)work->ids.count + ANSWER_LIMIT + 1, &work->sequence, error);
+        status = nj_sequence_open(reader->engine, (uint32_t)room, &work->sequence, error);
     json_decref(conversation);
     json_decref(schema);
     return status;
 }
+
+/* --- thoughts --- */
+
+/* The thought is begun for the model and ended for it if it does not end it: what is asked for is an answer. */
+static nj_status begin_thought(struct nj_reader *reader, struct work *work, struct nj_error *error)
+{
+    if (!nj_ids_add(&work->ids, reader->channel_open))
+        return nj_fail(error, "no memory for a thought");
+    return nj_tokenizer_encode(reader->tokenizer, "thought\n", strlen("thought\n"), false, &work->ids, error);
+}
+
+static nj_status end_thought(struct nj_reader *reader, struct work *work, const struct nj_generation *thought, struct nj_error *error)
+{
+    work->ids.count = 0;
+    work->seen      = true;
+    for (size_t i = thought->ids.count - thought->unfed; i < thought->ids.count; i++)
+        if (!nj_ids_add(&work->ids, thought->ids.data[i]))
+            return nj_fail(error, "no memory for a thought");
+    return nj_ids_add(&work->ids, reader->channel_close) ? NJ_OK : nj_fail(error, "no memory for a thought");
+}
+
+/* Sampled as the model's makers advise: greedy thoughts go in circles. */
+static nj_status think(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
+                       struct nj_error *error)
+{
+    const struct nj_config *config                = &nj_engine_weights(reader->engine)->config;
+    int32_t                 stops[1 + NJ_MAX_EOS] = {reader->channel_close};
+    nj_status               status                = NJ_OK;
+    memcpy(stops + 1, config->eos_ids, config->eos_count * sizeof *stops);
+    for (size_t i = 0; i < count && status == NJ_OK; i++) {
+        status         = begin_thought(reader, &works[i], error);
+        generations[i] = (struct nj_generation){.sequence     = works[i].sequence,
+                                                .prompt       = works[i].ids.data,
+                                                .prompt_count = works[i].ids.count,
+                                                .features     = works[i].features,
+                                                .limit        = THOUGHT_LIMIT,
+                                                .sampling     = {.temperature = 1, .top_k = 64, .top_p = 0.95},
+                                                .random       = &works[i].random,
+                                                .stop_ids     = stops,
+                                                .stop_count   = 1 + config->eos_count};
+    }
+    if (status == NJ_OK)
+        status = nj_generate(reader->engine, reader->tokenizer, reader->vocabulary, generations, count, error);
+    for (size_t i = 0; i < count; i++) {
+        if (status == NJ_OK)
+            status = end_thought(reader, &works[i], &generations[i], error);
+        nj_generation_free(&generations[i]);
+        generations[i] = (struct nj_generation){0};
+    }
+    return status;
+}
+
+/* All questions at hand, together. */
+static nj_status answer(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
+                        struct nj_error *error)
+{
+    if (reader->conf->model.think) {
+        nj_status status = think(reader, works, generations, count, error);
+        if (status != NJ_OK)
+            return status;
+    }
+    for (size_t i = 0; i < count; i++)
+        generations[i] = (struct nj_generation){.sequence     = works[i].sequence,
+                                                .prompt       = works[i].ids.data,
+                                                .prompt_count = works[i].ids.count,
+                                                .features     = works[i].seen ? NULL : works[i].features,
+                                                .grammar      = works[i].grammar,
+                                                .limit        = ANSWER_LIMIT};
+    return nj_generate(reader->engine, reader->tokenizer, reader->vocabulary, generations, count, error);
+}
+
+/* --- what came of it --- */
 
 static const struct nj_choice *choice_at(const struct nj_reading *reading, const char *path)
 {
@@ -151,12 +266,18 @@ static void weigh(const struct nj_reader *reader, const struct nj_burst_input *b
         snprintf(path, sizeof path, "/detections/%u/species", i);
         const struct nj_choice *species   = choice_at(reading, path);
         reading->species_probability[i]   = species ? species->probability : NAN;
+        reading->species_calibrated[i]    = nj_calibration_apply(&reader->calibration, reading->species_probability[i]);
         reading->runner_up_probability[i] = species ? species->runner_up_probability : NAN;
         unquote(species ? species->runner_up : "", reading->runner_up[i], sizeof reading->runner_up[i]);
-        if (species && species->probability < conf->sentinel.review_confidence)
+        if (reading->species_calibrated[i] < conf->sentinel.review_confidence)
             reading->probability_reasons |= 1u << NJ_REASON_SPECIES_UNSURE;
     }
-    reading->priority = nj_review_priority(reading->rule_reasons | reading->probability_reasons);
+}
+
+/* All kinds of reasons together. Each can add, none can take away. */
+static void decide(struct nj_reading *reading)
+{
+    reading->priority = nj_review_priority(reading->rule_reasons | reading->probability_reasons | reading->model_reasons);
     if (reading->event.priority > reading->priority)
         reading->priority = reading->event.priority;
     reading->review_needed = reading->priority > NJ_PRIORITY_NONE || reading->event.review_needed == NJ_YES;
@@ -165,11 +286,11 @@ static void weigh(const struct nj_reader *reader, const struct nj_burst_input *b
 }
 
 /* Takes the document and the choices over from the generation. */
-static nj_status take(struct nj_reader *reader, const struct nj_burst_input *burst, const struct work *work,
-                      struct nj_generation *generation, struct nj_reading *reading, struct nj_error *error)
+static nj_status take_event(struct nj_reader *reader, const struct work *work, struct nj_generation *generation, struct nj_reading *reading,
+                            struct nj_error *error)
 {
     json_t   *document = NULL;
-    nj_status status   = nj_json_parse(burst->record.event_id, generation->text.data, generation->text.length, &document, error);
+    nj_status status   = nj_json_parse(work->burst->record.event_id, generation->text.data, generation->text.length, &document, error);
     if (status == NJ_OK)
         status = nj_event_from_json(document, &reading->event, error);
     json_decref(document);
@@ -184,8 +305,106 @@ static nj_status take(struct nj_reader *reader, const struct nj_burst_input *bur
     reading->image_tokens    = work->image_tokens;
     reading->prompt_tokens   = (uint32_t)work->ids.count;
     reading->answer_tokens   = (uint32_t)generation->ids.count;
-    weigh(reader, burst, reading);
+    weigh(reader, work->burst, reading);
     return NJ_OK;
+}
+
+/* Appends the second answer's choices, told apart by "review_v1" in front of their pointers. */
+static nj_status take_choices(struct nj_generation *generation, struct nj_reading *reading, struct nj_error *error)
+{
+    size_t            total = reading->choice_count + generation->choice_count;
+    struct nj_choice *grown = realloc(reading->choices, (total + 1) * sizeof *grown);
+    if (!grown)
+        return nj_fail(error, "no memory for %zu choices", total);
+    reading->choices = grown;
+    for (size_t i = 0; i < generation->choice_count; i++) {
+        struct nj_choice choice = generation->choices[i];
+        struct nj_text   path   = {0};
+        nj_text_addf(&path, "review_v1%s", choice.path);
+        if (path.failed) {
+            nj_text_free(&path);
+            return nj_fail(error, "no memory for %zu choices", total);
+        }
+        free(choice.path);
+        choice.path                               = path.data;
+        reading->choices[reading->choice_count++] = choice;
+        generation->choices[i]                    = (struct nj_choice){0};
+    }
+    return NJ_OK;
+}
+
+static nj_status take_routing(const struct work *work, struct nj_generation *generation, struct nj_reading *reading, struct nj_error *error)
+{
+    json_t   *document = NULL;
+    nj_status status   = nj_json_parse(work->burst->record.event_id, generation->text.data, generation->text.length, &document, error);
+    if (status == NJ_OK)
+        status = nj_routing_from_json(document, &reading->routing, error);
+    json_decref(document);
+    if (status == NJ_OK)
+        status = take_choices(generation, reading, error);
+    if (status != NJ_OK)
+        return status;
+    reading->routed        = true;
+    reading->model_reasons = reading->routing.reasons | (reading->routing.people ? 1u << NJ_REASON_PEOPLE : 0);
+    reading->answer_tokens += (uint32_t)generation->ids.count;
+    return NJ_OK;
+}
+
+/* --- both questions --- */
+
+static void end_answers(struct work *works, struct nj_generation *generations, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        nj_generation_free(&generations[i]);
+        end_question(&works[i]);
+    }
+}
+
+static nj_status look_first(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
+                            struct nj_reading *readings, struct nj_error *error)
+{
+    nj_status status = NJ_OK;
+    for (size_t i = 0; i < count && status == NJ_OK; i++) {
+        status = see(reader, &works[i], error);
+        if (status == NJ_OK)
+            status = ask(reader, NULL, nj_event_schema(reader->dialect, &works[i].burst->record), &works[i], error);
+    }
+    if (status == NJ_OK)
+        status = answer(reader, works, generations, count, error);
+    for (size_t i = 0; i < count && status == NJ_OK; i++)
+        status = take_event(reader, &works[i], &generations[i], &readings[i], error);
+    end_answers(works, generations, count);
+    return status;
+}
+
+static nj_status look_again(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
+                            struct nj_reading *readings, struct nj_error *error)
+{
+    nj_status status = NJ_OK;
+    for (size_t i = 0; i < count && status == NJ_OK; i++) {
+        struct nj_text first_pass = {0};
+        nj_routing_first_pass(&readings[i].event, &works[i].burst->record, &first_pass);
+        if (first_pass.failed)
+            status = nj_fail(error, "event %s: no memory for its second question", works[i].burst->record.event_id);
+        else
+            status = ask(reader, first_pass.data, nj_routing_schema(&works[i].burst->record), &works[i], error);
+        nj_text_free(&first_pass);
+    }
+    if (status == NJ_OK)
+        status = answer(reader, works, generations, count, error);
+    for (size_t i = 0; i < count && status == NJ_OK; i++)
+        status = take_routing(&works[i], &generations[i], &readings[i], error);
+    end_answers(works, generations, count);
+    return status;
+}
+
+/* The same burst has the same thoughts whichever others it is read with. */
+static uint64_t seed_of(const struct nj_reader *reader, const char *event_id)
+{
+    uint64_t hash = 14695981039346656037u ^ (uint64_t)reader->conf->model.seed; /* FNV-1a */
+    for (; *event_id; event_id++)
+        hash = (hash ^ (uint8_t)*event_id) * 1099511628211u;
+    return hash;
 }
 
 nj_status nj_reader_read(struct nj_reader *reader, const struct nj_burst_input *bursts, size_t count, struct nj_reading *readings,
@@ -195,42 +414,26 @@ nj_status nj_reader_read(struct nj_reader *reader, const struct nj_burst_input *
     struct work          *works       = calloc(count, sizeof *works);
     struct nj_generation *generations = calloc(count, sizeof *generations);
     memset(readings, 0, count * sizeof *readings);
-    if (!works || !generations) {
+    if (!works || !generations)
         status = nj_fail(error, "no memory for %zu bursts", count);
-        goto cleanup;
-    }
     for (size_t i = 0; i < count && status == NJ_OK; i++) {
-        uint32_t counts[NJ_READER_MAX_FRAMES];
+        works[i].burst = &bursts[i];
+        nj_random_seed(&works[i].random, seed_of(reader, bursts[i].record.event_id));
         if (bursts[i].record.frame_count < 1 || bursts[i].record.frame_count > NJ_READER_MAX_FRAMES)
             status = nj_fail(error, "event %s: %u frames, 1 to %d can be read together", bursts[i].record.event_id,
                              bursts[i].record.frame_count, NJ_READER_MAX_FRAMES);
-        if (status == NJ_OK)
-            status = see(reader, &bursts[i], &works[i], counts, error);
-        if (status == NJ_OK)
-            status = ask(reader, &bursts[i], counts, &works[i], error);
-        generations[i] = (struct nj_generation){.sequence     = works[i].sequence,
-                                                .prompt       = works[i].ids.data,
-                                                .prompt_count = works[i].ids.count,
-                                                .features     = works[i].features,
-                                                .grammar      = works[i].grammar,
-                                                .limit        = ANSWER_LIMIT};
     }
     if (status == NJ_OK)
-        status = nj_generate(reader->engine, reader->tokenizer, reader->vocabulary, generations, count, error);
-    for (size_t i = 0; i < count && status == NJ_OK; i++)
-        status = take(reader, &bursts[i], &works[i], &generations[i], &readings[i], error);
-cleanup:
+        status = look_first(reader, works, generations, count, readings, error);
+    if (status == NJ_OK && reader->conf->sentinel.second_look)
+        status = look_again(reader, works, generations, count, readings, error);
     for (size_t i = 0; i < count; i++) {
-        if (generations)
-            nj_generation_free(&generations[i]);
-        if (works) {
-            nj_sequence_close(works[i].sequence);
-            nj_grammar_close(works[i].grammar);
-            free(works[i].ids.data);
-            free(works[i].features);
-        }
-        if (status != NJ_OK)
+        if (status == NJ_OK)
+            decide(&readings[i]);
+        else
             nj_reading_free(&readings[i]);
+        if (works)
+            free(works[i].features);
     }
     free(generations);
     free(works);

@@ -1,5 +1,7 @@
 /* reader.h: one burst of pictures in, one event out: prompt, vision tower, generation under the schema of this very burst, review reasons.
  *
+ * With sentinel.second_look the model is then asked whether an expert should look (routing.h); the features of the pictures serve both questions. With
+ * model.think it writes a thought of bounded length before it answers; thoughts are dropped as soon as the answer is there.
  * A reader borrows its engine, tokenizer and vocabulary and keeps nothing between calls. Several bursts are read together: one pass over the weights
  * serves all. What the station knows (ids, times, number of frames) is forced into the answer, so the document needs no repair. */
 #ifndef NJ_SENTINEL_READER_H
@@ -8,9 +10,11 @@
 #include "base/conf.h"
 #include "pipeline/constrain/generate.h"
 #include "pipeline/model/image.h"
+#include "pipeline/sentinel/calibration.h"
 #include "pipeline/sentinel/event.h"
 #include "pipeline/sentinel/prompts.h"
 #include "pipeline/sentinel/review.h"
+#include "pipeline/sentinel/routing.h"
 
 #define NJ_READER_MAX_FRAMES 4
 
@@ -29,20 +33,26 @@ struct nj_reading {
     char             *json; /* the document, valid under the schema of its dialect */
     struct nj_choice *choices;
     size_t            choice_count;
-    double   species_probability[NJ_MAX_DETECTIONS]; /* the model's, over the labels it could have written; NAN if there was no choice */
-    char     runner_up[NJ_MAX_DETECTIONS][64];       /* label, or "" */
-    double   runner_up_probability[NJ_MAX_DETECTIONS];
-    uint32_t rule_reasons;        /* bits of enum nj_reason: facts that need no model */
-    uint32_t probability_reasons; /* bits of enum nj_reason: where the model was not sure */
-    enum nj_priority priority;    /* highest of rules, probabilities and the model's own */
-    bool             review_needed;
-    uint32_t         image_tokens, prompt_tokens, answer_tokens;
+    double species_probability[NJ_MAX_DETECTIONS]; /* the model's, over the labels it could have written; NAN if there was no choice */
+    char   runner_up[NJ_MAX_DETECTIONS][64];       /* label, or "" */
+    double runner_up_probability[NJ_MAX_DETECTIONS];
+    double species_calibrated[NJ_MAX_DETECTIONS]; /* what to show: how often such an answer was right; the model's own without a table */
+    struct nj_routing routing;                    /* the second answer, if it was asked for */
+    bool              routed;
+    uint32_t          rule_reasons;        /* bits of enum nj_reason: facts that need no model */
+    uint32_t          probability_reasons; /* bits of enum nj_reason: where the model was not sure */
+    uint32_t          model_reasons;       /* bits of enum nj_reason: what the second answer gave; those of the first stand in `event` */
+    enum nj_priority  priority;            /* highest of rules, probabilities and the model's own */
+    bool              review_needed;
+    uint32_t          image_tokens, prompt_tokens, answer_tokens;
 };
 void nj_reading_free(struct nj_reading *reading);
 
-/* Settings used: [sentinel] prompt, rare_species, high_count_bins, review_confidence. Borrows everything; the caller owns *out. */
+/* Settings used: [sentinel] prompt, rare_species, high_count_bins, review_confidence, second_look, [model] path, think, seed. A calibration table is
+ * taken from PATH.calibration.json beside the model at `model_path`, if it is there. Borrows everything else; the caller owns *out. */
 nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *tokenizer, const struct nj_vocabulary *vocabulary,
-                         const struct nj_conf *conf, struct nj_reader **out, struct nj_error *error);
+                         const struct nj_conf *conf, const char *model_path, struct nj_reader **out, struct nj_error *error);
+bool      nj_reader_calibrated(const struct nj_reader *reader);
 void      nj_reader_close(struct nj_reader *reader);
 
 /* Reads `count` bursts together. readings: [count], filled only when all succeed. NJ_STOPPED: the engine was asked to stop. */

@@ -2,6 +2,8 @@
 #include "base/conf.h"
 #include "pipeline/sentinel/species.h"
 
+#include <string.h>
+
 const struct nj_reason_words nj_reason_words[NJ_REASONS] = {
     [NJ_REASON_DISAGREEMENT]      = {"high_label_disagreement", NJ_PRIORITY_HIGH, "volunteers disagreed about the species",
                                      "watazamaji hawakukubaliana kuhusu spishi"},
@@ -20,6 +22,23 @@ const struct nj_reason_words nj_reason_words[NJ_REASONS] = {
     [NJ_REASON_PEOPLE]            = {"people_or_vehicle", NJ_PRIORITY_HIGH, "people or a vehicle may be in the picture",
                                      "huenda kuna watu au gari kwenye picha"},
 };
+
+int nj_reason_index(const char *code)
+{
+    for (int i = 0; i < NJ_REASONS; i++)
+        if (!strcmp(nj_reason_words[i].code, code))
+            return i;
+    return -1;
+}
+
+const char *nj_reason_by_model(int reason)
+{
+    if (reason == NJ_REASON_DISAGREEMENT)
+        return "people would not agree about the species, the model thinks";
+    if (reason == NJ_REASON_BLANK_VOTES)
+        return "some people would see no animal, the model thinks";
+    return nj_reason_words[reason].english;
+}
 
 uint32_t nj_review_rules(const struct nj_review_facts *facts)
 {

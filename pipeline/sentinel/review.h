@@ -30,6 +30,12 @@ struct nj_reason_words {
 };
 extern const struct nj_reason_words nj_reason_words[NJ_REASONS];
 
+/* The reason with that code, -1 if there is none. */
+int nj_reason_index(const char *code);
+
+/* English words for a reason that the model gave: it saw no volunteers, it learnt what they would have said. */
+const char *nj_reason_by_model(int reason);
+
 /* What the rules look at. Votes are for label rows and evaluation; at run time `voted` is false. */
 struct nj_review_facts {
     int      hour; /* local, -1 unknown */

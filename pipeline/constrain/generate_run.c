@@ -306,9 +306,20 @@ static size_t keep_allowed(struct nj_run *run)
     return count;
 }
 
+/* The placeholders of pictures and sound stand for features that nobody has: no text contains them. */
+static void rule_out_placeholders(struct nj_run *run, const struct nj_config *config)
+{
+    const int32_t ids[] = {config->image_id, config->audio_id, config->video_id};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (ids[i] >= 0 && (uint32_t)ids[i] < config->text.vocab_size)
+            run->logits[ids[i]] = -INFINITY;
+}
+
 static nj_status answer_free(struct nj_run *run, struct nj_error *error)
 {
-    int32_t id = (int32_t)pick(run, nj_engine_weights(run->engine)->config.text.vocab_size);
+    const struct nj_config *config = &nj_engine_weights(run->engine)->config;
+    rule_out_placeholders(run, config);
+    int32_t id = (int32_t)pick(run, config->text.vocab_size);
     if (!is_stop(run, id))
         return nj_run_commit(run, id, error);
     run->g->stop_id = id;

@@ -121,7 +121,7 @@ double nj_calibration_error(const struct nj_calibration *table, const struct nj_
 
 nj_status nj_calibration_cross_error(const struct nj_outcome *outcomes, size_t count, double *out, struct nj_error *error)
 {
-    struct block       bins[BINS] = {{0}};
+    struct block bins[BINS] = {{0}};
     if (count < FOLDS * 2)
         return nj_fail(error, "%zu labelled species with a probability: too few to judge a calibration with", count);
     struct nj_outcome *others = calloc(count, sizeof *others);

@@ -27,14 +27,10 @@ static json_t *behaviors_schema(void)
                             NULL);
 }
 
-static const char *const basis_words[]  = {"high_evenness",     "blank_votes_present", "rare_species",    "multi_species_event",
-                                           "night_event",       "low_disagreement",    "low_blank_votes", "moderate_label_support",
-                                           "weak_label_support"};
-static const char *const reason_words[] = {"high_label_disagreement", "blank_votes_present", "rare_species",
-                                           "multi_species_event",     "night_event",         "high_count_event",
-                                           "blank_uncertainty"};
-static const char *const labels[]       = {"high", "medium", "low"};
-static const char *const priorities[]   = {"medium", "high"};
+static const char *const basis_words[] = {"high_evenness",     "blank_votes_present", "rare_species",    "multi_species_event",
+                                          "night_event",       "low_disagreement",    "low_blank_votes", "moderate_label_support",
+                                          "weak_label_support"};
+static const char *const labels[]      = {"high", "medium", "low"};
 
 static json_t *confidence_schema(enum nj_dialect dialect)
 {
@@ -97,22 +93,30 @@ static json_t *detection_schema(enum nj_dialect dialect, const struct nj_event_r
     }
 }
 
-/* Needed with a priority and reasons, or not needed and none. */
+static json_t *free_reasons(void)
+{
+    return nj_schema_array(nj_schema_text(MAX_REASON_TEXT), 1, 2);
+}
+
+static json_t *needed_review(enum nj_priority priority, json_t *reasons)
+{
+    return nj_schema_object("review_needed", nj_schema_constant(json_true()), "priority",
+                            nj_schema_constant(json_string(nj_priority_names[priority])), "reasons", reasons, NULL);
+}
+
+/* Needed with a priority and reasons, or not needed and none. Trained reasons bring their own priority. */
 static json_t *review_schema(enum nj_dialect dialect)
 {
-    bool    trained = dialect == NJ_DIALECT_TRAINED;
-    json_t *reasons =
-        trained ? nj_schema_unique(nj_schema_array(nj_schema_one_of(reason_words, sizeof reason_words / sizeof *reason_words), 1, 5))
-                : nj_schema_array(nj_schema_text(MAX_REASON_TEXT), 1, 2);
+    json_t *no = nj_schema_constant(json_false());
     if (dialect == NJ_DIALECT_FLAT)
-        return json_pack("{s:[o, o]}", "anyOf",
-                         nj_schema_object("review_needed", nj_schema_constant(json_false()), "reasons", nj_schema_empty_array(), NULL),
-                         nj_schema_object("review_needed", nj_schema_constant(json_true()), "reasons", reasons, NULL));
-    return json_pack("{s:[o, o]}", "anyOf",
-                     nj_schema_object("review_needed", nj_schema_constant(json_false()), "priority",
-                                      nj_schema_constant(json_string("none")), "reasons", nj_schema_empty_array(), NULL),
-                     nj_schema_object("review_needed", nj_schema_constant(json_true()), "priority", nj_schema_one_of(priorities, 2),
-                                      "reasons", reasons, NULL));
+        return json_pack("{s:[o, o]}", "anyOf", nj_schema_object("review_needed", no, "reasons", nj_schema_empty_array(), NULL),
+                         nj_schema_object("review_needed", nj_schema_constant(json_true()), "reasons", free_reasons(), NULL));
+    bool    trained = dialect == NJ_DIALECT_TRAINED;
+    json_t *none    = nj_schema_object("review_needed", no, "priority", nj_schema_constant(json_string("none")), "reasons",
+                                       nj_schema_empty_array(), NULL);
+    json_t *medium  = needed_review(NJ_PRIORITY_MEDIUM, trained ? nj_schema_reasons(NJ_PRIORITY_MEDIUM, 0, 0) : free_reasons());
+    json_t *high    = needed_review(NJ_PRIORITY_HIGH, trained ? nj_schema_reasons(NJ_PRIORITY_HIGH, 0, 0) : free_reasons());
+    return json_pack("{s:[o, o, o]}", "anyOf", none, medium, high);
 }
 
 static json_t *event_part(enum nj_dialect dialect, const struct nj_event_record *record, bool blank)

@@ -23,6 +23,8 @@ enum nj_reason { /* in the order in which the training labels list them */
                  NJ_REASONS
 };
 
+#define NJ_TRAINED_REASONS (NJ_REASON_BLANK_UNCERTAINTY + 1) /* the first so many are those of the training labels */
+
 struct nj_reason_words {
     const char      *code;              /* as in the training labels */
     enum nj_priority priority;          /* what it raises the priority to */

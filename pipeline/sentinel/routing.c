@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define TRAINED_REASONS (NJ_REASON_BLANK_UNCERTAINTY + 1)
-
 static void add_string(struct nj_text *out, const char *text)
 {
     nj_text_add_json(out, text, strlen(text));
@@ -37,22 +35,6 @@ void nj_routing_first_pass(const struct nj_event *event, const struct nj_event_r
     nj_text_addf(out, ",\"is_night\":%s}", spell(event->blank == NJ_YES ? NJ_UNSAID : nj_is_night(record->hour)));
 }
 
-/* All lists of reasons, in trained order, that give this priority and do or do not speak of disagreement. */
-static json_t *reason_lists(enum nj_priority priority, bool disagreement)
-{
-    json_t *lists = json_array();
-    for (uint32_t set = 1; set < 1u << TRAINED_REASONS; set++) {
-        if (nj_review_priority(set) != priority || (set >> NJ_REASON_DISAGREEMENT & 1) != disagreement)
-            continue;
-        json_t *list = json_array();
-        for (int i = 0; i < TRAINED_REASONS; i++)
-            if (set >> i & 1)
-                json_array_append_new(list, json_string(nj_reason_words[i].code));
-        json_array_append_new(lists, list);
-    }
-    return json_pack("{s:o}", "enum", lists);
-}
-
 static json_t *level(void)
 {
     return nj_schema_one_of((const char *const[]){"low", "medium", "high"}, 3);
@@ -60,17 +42,18 @@ static json_t *level(void)
 
 static json_t *whole(const struct nj_event_record *record, enum nj_priority priority, bool disagreement)
 {
-    bool    review      = priority != NJ_PRIORITY_NONE;
-    json_t *uncertainty = nj_schema_object("species_uncertainty", level(), "count_uncertainty", level(), "blank_uncertainty", level(),
-                                           "label_disagreement", nj_schema_constant(json_string(disagreement ? "high" : "not_high")), NULL);
-    json_t *routing     = nj_schema_object("queue", nj_schema_constant(json_string(review ? "expert_review" : "auto_accept")),
-                                           "human_privacy_filter", review ? nj_schema_boolean() : nj_schema_constant(json_false()), NULL);
+    const uint32_t speaks = 1u << NJ_REASON_DISAGREEMENT;
+    bool           review = priority != NJ_PRIORITY_NONE;
+    json_t *uncertainty   = nj_schema_object("species_uncertainty", level(), "count_uncertainty", level(), "blank_uncertainty", level(),
+                                             "label_disagreement", nj_schema_constant(json_string(disagreement ? "high" : "not_high")), NULL);
+    json_t *routing       = nj_schema_object("queue", nj_schema_constant(json_string(review ? "expert_review" : "auto_accept")),
+                                             "human_privacy_filter", review ? nj_schema_boolean() : nj_schema_constant(json_false()), NULL);
     return nj_schema_object(
         "schema_version", nj_schema_constant(json_string("savanna_sentinel_review_v1")), "capture_event_id",
         nj_schema_constant(json_string(record->event_id)), "decision", nj_schema_constant(json_string(review ? "review" : "accept")),
         "review_needed", nj_schema_constant(json_boolean(review)), "priority", nj_schema_constant(json_string(nj_priority_names[priority])),
-        "reasons", review ? reason_lists(priority, disagreement) : nj_schema_empty_array(), "uncertainty", uncertainty, "routing", routing,
-        NULL);
+        "reasons", review ? nj_schema_reasons(priority, disagreement ? speaks : 0, disagreement ? 0 : speaks) : nj_schema_empty_array(),
+        "uncertainty", uncertainty, "routing", routing, NULL);
 }
 
 json_t *nj_routing_schema(const struct nj_event_record *record)
@@ -107,9 +90,9 @@ nj_status nj_routing_from_json(const json_t *document, struct nj_routing *out, s
     for (size_t i = 0; i < json_array_size(reasons); i++) {
         const char *text  = json_string_value(json_array_get(reasons, i));
         int         known = 0;
-        while (text && known < TRAINED_REASONS && strcmp(text, nj_reason_words[known].code) != 0)
+        while (text && known < NJ_TRAINED_REASONS && strcmp(text, nj_reason_words[known].code) != 0)
             known++;
-        if (!text || known == TRAINED_REASONS)
+        if (!text || known == NJ_TRAINED_REASONS)
             return nj_fail(error, "/reasons/%zu: none of the known reasons", i);
         out->reasons |= 1u << known;
     }

@@ -20,7 +20,6 @@ json_t *nj_schema_one_of(const char *const *words, size_t count)
     return json_pack("{s:o}", "enum", list);
 }
 
-/* An object with exactly these keys, in this order: name, schema, name, schema, …, NULL. */
 json_t *nj_schema_object(const char *first, ...)
 {
     va_list args;
@@ -53,4 +52,19 @@ json_t *nj_schema_unique(json_t *schema)
 {
     json_object_set_new(schema, "uniqueItems", json_true());
     return schema;
+}
+
+json_t *nj_schema_reasons(enum nj_priority priority, uint32_t with, uint32_t without)
+{
+    json_t *lists = json_array();
+    for (uint32_t set = 1; set < 1u << NJ_TRAINED_REASONS; set++) {
+        if (nj_review_priority(set) != priority || (set & with) != with || (set & without))
+            continue;
+        json_t *list = json_array();
+        for (int i = 0; i < NJ_TRAINED_REASONS; i++)
+            if (set >> i & 1)
+                json_array_append_new(list, json_string(nj_reason_words[i].code));
+        json_array_append_new(lists, list);
+    }
+    return json_pack("{s:o}", "enum", lists);
 }

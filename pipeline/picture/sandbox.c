@@ -68,7 +68,7 @@ static int allow_descriptor(scmp_filter_ctx filter, int fd)
     return failed;
 }
 
-static int install_filter(int fd)
+static bool install_filter(int fd)
 {
     static const int plain[] = {
         SCMP_SYS(brk),    SCMP_SYS(munmap), SCMP_SYS(mremap),        SCMP_SYS(madvise),      SCMP_SYS(exit_group),
@@ -76,14 +76,14 @@ static int install_filter(int fd)
         SCMP_SYS(getpid), SCMP_SYS(gettid)};
     scmp_filter_ctx filter = seccomp_init(SANITIZED ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
     if (!filter)
-        return -ENOMEM;
+        return false;
     int failed = allow_descriptor(filter, fd) | allow_memory(filter);
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, plain[i], 0);
     if (!failed)
         failed = seccomp_load(filter);
     seccomp_release(filter);
-    return failed;
+    return !failed;
 }
 
 void nj_sandbox_enter(int fd, size_t memory, bool *filtered, struct nj_error *error)
@@ -98,9 +98,8 @@ void nj_sandbox_enter(int fd, size_t memory, bool *filtered, struct nj_error *er
         if (mapped)
             limit(RLIMIT_AS, mapped + memory);
     }
-    int failed = install_filter(fd);
-    *filtered  = failed == 0;
-    if (failed)
-        nj_fail_errno(error, failed < 0 ? -failed : EINVAL,
-                      "pictures are read with limited memory and time but without a system call filter; this kernel gives none");
+    *filtered = install_filter(fd);
+    if (!*filtered)
+        nj_fail(error,
+                "pictures are read without a system call filter: this kernel (or the emulator) has none; memory and time are limited");
 }

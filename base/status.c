@@ -3,10 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What a sentence quotes may come from a damaged file: it stays one line all the same. */
 static void write_sentence(struct nj_error *error, const char *format, va_list args)
 {
-    if (error)
-        vsnprintf(error->text, sizeof error->text, format, args);
+    if (!error)
+        return;
+    vsnprintf(error->text, sizeof error->text, format, args);
+    for (char *c = error->text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
 }
 
 nj_status nj_fail(struct nj_error *error, const char *format, ...)

@@ -49,6 +49,7 @@ static const struct {
     {"a list", "[]", 1, "not a JSON object"},
     {"no JSON", "hello", 1, "not valid JSON"},
     {"nothing", "", 0, "not valid JSON"},
+    {"a broken escape before a newline", "{\"a\\\nb\":7}", 0, "not valid JSON"},
 };
 
 static nj_status read_bytes(const uint8_t *bytes, size_t size, struct nj_error *error)

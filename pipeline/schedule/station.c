@@ -46,6 +46,10 @@ static nj_status ingest(struct station *station, struct nj_error *error)
         .stop           = station->options->stop};
     struct nj_scan_result found  = {0};
     nj_status             status = nj_scan_settled(station->db, station->database, &options, &found, error);
+    if (status == NJ_STOPPED && !signalled(station)) {
+        nj_log(NJ_LOG_INFO, "another process takes in the cards at this moment; what is there already is read");
+        status = NJ_OK;
+    }
     station->result->files += found.ready + found.rejected + found.ignored;
     station->result->bursts += found.bursts_ready;
     nj_log(NJ_LOG_INFO,

@@ -35,7 +35,7 @@ double nj_harvest_season(const struct nj_harvest *harvest, int64_t midnight_s)
     /* Days since the solstice of the long days, as a share of half a year: 0 midsummer, 1 midwinter. */
     double days   = (double)midnight_s / DAY_S - (harvest->latitude > 0 ? 171 : 354);
     double winter = 0.5 - 0.5 * cos(2 * 3.14159265358979 * days / 365.2425);
-    return 1 - 0.45 * away * winter;
+    return 1 - NJ_HARVEST_WINTER * away * winter;
 }
 
 double nj_harvest_light(const struct nj_harvest *harvest, int64_t from_s, int64_t to_s)

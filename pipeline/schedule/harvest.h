@@ -39,7 +39,8 @@ struct nj_sky {
 };
 void nj_harvest_sky(const struct nj_harvest *harvest, struct nj_sky *sky);
 
-/* Factor on every yield for the season of `midnight_s`: 1 when days are longest, less in a dark winter. */
+/* Factor on every yield for the season of `midnight_s`: 1 when days are longest, less by up to NJ_HARVEST_WINTER in a dark winter. */
+#define NJ_HARVEST_WINTER 0.45
 double nj_harvest_season(const struct nj_harvest *harvest, int64_t midnight_s);
 
 /* Clear-sky Wh/m2 between two moments with hour_share and season in it: times a yield it is stored Wh. */

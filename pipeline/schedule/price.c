@@ -23,19 +23,19 @@ unsigned nj_price_bin(const struct nj_price *price, double gain)
 
 /* Best use of a charge x at the end of a step: keep it (slopes `keep`, one a cell, falling) or sell it to the market, dearest first. Both are
  * concave, so the best mixture takes slopes from both in falling order. `best` gets the slope of the first `wide` cells of x. */
-static void trade(const struct nj_price *price, const struct nj_price_step *step, const double keep[NJ_PRICE_CELLS], long wide,
-                  double best[WIDE])
+static void trade(const struct nj_price *price, const struct nj_market *market, double reserve_wh, const double keep[NJ_PRICE_CELLS],
+                  long wide, double best[WIDE])
 {
     const double cell = price->battery_wh / NJ_PRICE_CELLS;
-    long         at = (long)fmin(ceil(step->reserve_wh / cell), NJ_PRICE_CELLS), kept = at;
+    long         at = (long)fmin(ceil(reserve_wh / cell), NJ_PRICE_CELLS), kept = at;
     size_t       bin  = 0;
-    double       left = step->market.wh[0];
+    double       left = market->wh[0];
     memcpy(best, keep, (size_t)at * sizeof best[0]);
     for (; at < wide; at++) {
         double room = cell, sum = 0;
         while (room > 0) {
             while (left <= 0 && ++bin < NJ_PRICE_BINS)
-                left = step->market.wh[bin];
+                left = market->wh[bin];
             bool open = kept < NJ_PRICE_CELLS;
             if (bin < NJ_PRICE_BINS && (!open || price->gain[bin] >= keep[kept])) {
                 double part = room < left ? room : left;
@@ -59,8 +59,11 @@ static void trade(const struct nj_price *price, const struct nj_price_step *step
 static void step_back(const struct nj_price *price, const struct nj_price_step *step, const struct nj_sky *sky,
                       double after[NJ_HARVEST_SKIES][NJ_PRICE_CELLS])
 {
-    const double cell = price->battery_wh / NJ_PRICE_CELLS, empty = EMPTY_FACTOR * price->gain[0];
-    double       best[WIDE];
+    const double     cell = price->battery_wh / NJ_PRICE_CELLS, empty = EMPTY_FACTOR * price->gain[0];
+    double           best[WIDE], bustle[WIDE];
+    struct nj_market crowd;
+    for (int i = 0; i < NJ_PRICE_BINS; i++)
+        crowd.wh[i] = step->market.wh[i] * NJ_PRICE_BUSTLE_FACTOR;
     for (size_t j = 0; step->next_day && j < NJ_PRICE_CELLS; j++) {
         double mean = 0;
         for (int r = 0; r < NJ_HARVEST_SKIES; r++)
@@ -72,7 +75,11 @@ static void step_back(const struct nj_price *price, const struct nj_price_step *
         double shift = fmin(fmax((step->inflow_wh[r] - step->idle_wh) / cell, -NJ_PRICE_CELLS), WIDE - NJ_PRICE_CELLS - 2);
         long   whole = (long)floor(shift);
         double part  = shift - (double)whole;
-        trade(price, step, after[r], NJ_PRICE_CELLS + (whole > 0 ? whole : 0) + 1, best);
+        long   wide  = NJ_PRICE_CELLS + (whole > 0 ? whole : 0) + 1;
+        trade(price, &step->market, step->reserve_wh, after[r], wide, best);
+        trade(price, &crowd, step->reserve_wh, after[r], wide, bustle);
+        for (long x = 0; x < wide; x++)
+            best[x] += NJ_PRICE_BUSTLE_CHANCE * (bustle[x] - best[x]);
         for (long j = 0; j < NJ_PRICE_CELLS; j++) {
             long low    = j + whole;
             after[r][j] = (1 - part) * (low < 0 ? empty : best[low]) + part * (low + 1 < 0 ? empty : best[low + 1]);

@@ -14,7 +14,11 @@
 #define NJ_PRICE_CELLS 100
 #define NJ_PRICE_BINS  24
 #define NJ_PRICE_NEAR  36 /* steps that are worked through at each waking; the rest once a day */
-#define NJ_PRICE_STEPS 400
+#define NJ_PRICE_STEPS 160
+
+/* Some days bring many times the usual: a ranger's card, a herd, wind. A charge that is there for them is worth more. */
+#define NJ_PRICE_BUSTLE_CHANCE 0.04
+#define NJ_PRICE_BUSTLE_FACTOR 10.0
 
 /* Work that could be bought: `wh` of it at `gain` interest per Wh. */
 struct nj_market {

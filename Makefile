@@ -71,7 +71,12 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
-tests: $(TESTS)
+# Preloaded into programs under test; it takes their power away (tests/powercut/cut.c). Not for builds with a sanitizer, which must come first.
+$(BUILD)/tests/powercut/cut.so: tests/powercut/cut.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared $< -o $@ -ldl -lpthread
+
+tests: $(TESTS) $(if $(filter 1,$(SANITIZE)),,$(BUILD)/tests/powercut/cut.so)
 
 # The trap-camera simulator draws the demo card, cards for load tests and the pictures for training.
 TRAPCAM := $(BUILD)/trapcam

@@ -1,6 +1,6 @@
 /* cmd_ask.c: `nightjar ask`, a free question to the model, about pictures or without, the answer as it comes. */
 #include "pipeline/cli/session.h"
-#include "pipeline/constrain/generate.h"
+#include "pipeline/constrain/thought.h"
 #include "pipeline/model/chat.h"
 
 #include <getopt.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define DEFAULT_TOKENS 512u
+#define THOUGHT_TOKENS 512u
 #define THOUGHT_BEGIN  "<|channel>"
 #define THOUGHT_END    "<channel|>"
 
@@ -32,7 +33,7 @@ struct question {
     struct nj_session_options session;
     const char               *images[NJ_SESSION_IMAGES];
     size_t                    image_count;
-    uint32_t                  soft_tokens, tokens;
+    uint32_t                  soft_tokens, tokens, thought_tokens;
     bool                      think;
     struct nj_sampling        sampling;
     uint64_t                  seed;
@@ -74,8 +75,8 @@ static void on_text(void *arg, const char *bytes, size_t count)
 static nj_status make_prompt(const struct question *question, struct nj_session *session, const struct nj_tokenizer *tokenizer,
                              struct nj_prompt *prompt, struct nj_error *error)
 {
-    struct nj_chat_options  chat    = {.thinking = question->think};
     const struct nj_config *config  = &session->weights->config;
+    struct nj_chat_options  chat    = {.thinking = question->think, .empty_thought = config->empty_thought};
     json_t                 *content = json_array(), *conversation;
     uint32_t                counts[NJ_SESSION_IMAGES];
     for (size_t i = 0; i < question->image_count; i++)
@@ -108,10 +109,21 @@ static nj_status answer(const struct question *question, struct nj_session *sess
     if (status == NJ_OK)
         status = make_prompt(question, session, tokenizer, &prompt, error);
     if (status == NJ_OK)
-        status = nj_sequence_open(session->engine, (uint32_t)prompt.ids.count + question->tokens, &generation.sequence, error);
+        status = nj_sequence_open(session->engine,
+                                  (uint32_t)prompt.ids.count + question->tokens + NJ_GENERATE_ROOM +
+                                      (question->think ? question->thought_tokens + 8 : 0),
+                                  &generation.sequence, error);
     generation.prompt       = prompt.ids.data;
     generation.prompt_count = prompt.ids.count;
     generation.features     = prompt.features;
+    if (status == NJ_OK && question->think) {
+        struct nj_thinker thinker = {.answer = &generation, .prompt = &prompt.ids, .random = &random, .on_text = on_text, .arg = &stream};
+        stream.thinking           = true;
+        status                    = nj_think(session->engine, tokenizer, question->sampling.temperature > 0 ? &question->sampling : NULL,
+                                             question->thought_tokens, &thinker, 1, error);
+        put(&stream, stream.held, stream.held_count);
+        stream = (struct stream){.thinking = false};
+    }
     if (status == NJ_OK)
         status = nj_generate(session->engine, tokenizer, NULL, &generation, 1, error);
     put(&stream, stream.held, stream.held_count);
@@ -135,6 +147,7 @@ enum {
     OPTION_TOP_K,
     OPTION_SEED,
     OPTION_TOKENS,
+    OPTION_THOUGHT_TOKENS,
     OPTION_EXACT
 };
 
@@ -148,15 +161,21 @@ static bool parse_number(const char *text, double low, double high, double *out)
 /* Returns 0, or the status of a usage error that was printed. */
 static int parse(int argc, char **argv, struct question *out)
 {
-    static const struct option options[] = {
-        {"mmproj", required_argument, NULL, OPTION_MMPROJ}, {"lora", required_argument, NULL, OPTION_LORA},
-        {"image", required_argument, NULL, OPTION_IMAGE},   {"soft-tokens", required_argument, NULL, OPTION_SOFT},
-        {"think", no_argument, NULL, OPTION_THINK},         {"temperature", required_argument, NULL, OPTION_TEMPERATURE},
-        {"top-p", required_argument, NULL, OPTION_TOP_P},   {"top-k", required_argument, NULL, OPTION_TOP_K},
-        {"seed", required_argument, NULL, OPTION_SEED},     {"max-tokens", required_argument, NULL, OPTION_TOKENS},
-        {"exact", no_argument, NULL, OPTION_EXACT},         {0}};
-    opterr = 0;
-    optind = 0;
+    static const struct option options[] = {{"mmproj", required_argument, NULL, OPTION_MMPROJ},
+                                            {"lora", required_argument, NULL, OPTION_LORA},
+                                            {"image", required_argument, NULL, OPTION_IMAGE},
+                                            {"soft-tokens", required_argument, NULL, OPTION_SOFT},
+                                            {"think", no_argument, NULL, OPTION_THINK},
+                                            {"temperature", required_argument, NULL, OPTION_TEMPERATURE},
+                                            {"top-p", required_argument, NULL, OPTION_TOP_P},
+                                            {"top-k", required_argument, NULL, OPTION_TOP_K},
+                                            {"seed", required_argument, NULL, OPTION_SEED},
+                                            {"max-tokens", required_argument, NULL, OPTION_TOKENS},
+                                            {"exact", no_argument, NULL, OPTION_EXACT},
+                                            {"thought-tokens", required_argument, NULL, OPTION_THOUGHT_TOKENS},
+                                            {0}};
+    opterr                               = 0;
+    optind                               = 0;
     for (int option; (option = getopt_long(argc, argv, "m:", options, NULL)) != -1;) {
         double value = 0;
         bool   good  = true;
@@ -205,6 +224,10 @@ static int parse(int argc, char **argv, struct question *out)
             good        = parse_number(optarg, 1, 100000, &value);
             out->tokens = (uint32_t)value;
             break;
+        case OPTION_THOUGHT_TOKENS:
+            good                = parse_number(optarg, 1, 100000, &value);
+            out->thought_tokens = (uint32_t)value;
+            break;
         default:
             return nj_usage(argv[0], "%s: no such option, or its value is missing", argv[optind - 1]);
         }
@@ -220,7 +243,8 @@ static int parse(int argc, char **argv, struct question *out)
 int nj_cmd_ask(struct nj_cli *cli, int argc, char **argv)
 {
     struct nj_session session  = {0};
-    struct question   question = {.tokens = DEFAULT_TOKENS, .sampling = {.temperature = 1.0f, .top_k = 64, .top_p = 0.95f}};
+    struct question   question = {
+          .tokens = DEFAULT_TOKENS, .thought_tokens = THOUGHT_TOKENS, .sampling = {.temperature = 1.0f, .top_k = 64, .top_p = 0.95f}};
     question.session =
         (struct nj_session_options){.model = cli->conf.model.path, .arithmetic = NJ_FAST, .threads = (uint32_t)cli->conf.model.threads};
     question.session.adapter     = cli->conf.model.adapter[0] ? cli->conf.model.adapter : NULL;

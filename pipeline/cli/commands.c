@@ -9,6 +9,7 @@ const struct nj_command_entry nj_commands[] = {
      "likeliest\n"
      "token each time), 512 tokens, model and seed of the settings. --soft-tokens N is the budget of each picture: 70, 140, 280, 560 or "
      "1120.\n"
+     "--think lets the model think first, for at most --thought-tokens N (512), which do not count as answer.\n"
      "--lora DIR adds an adapter, --mmproj FILE the vision tower of a GGUF model, --exact computes in fp32."},
     {"bench", "[-m MODEL] [--only PART] [--runs N] [--power-saver | --exact] [--cpu-time] [--json]",
      "speed and memory on this machine, beside its own limits", nj_cmd_bench,

@@ -1,4 +1,5 @@
 #include "pipeline/sentinel/reader.h"
+#include "pipeline/constrain/thought.h"
 #include "pipeline/model/chat.h"
 #include "pipeline/sentinel/species.h"
 
@@ -18,7 +19,6 @@ struct nj_reader {
     struct nj_calibration       calibration;
     enum nj_prompt              prompt;
     enum nj_dialect             dialect;
-    int32_t                     channel_open, channel_close; /* only with model.think */
 };
 
 /* One burst on its way. */
@@ -30,19 +30,9 @@ struct work {
     struct nj_random             random;
     /* the question at hand */
     struct nj_ids       ids;
-    bool                seen; /* the sequence holds the pictures already */
     struct nj_grammar  *grammar;
     struct nj_sequence *sequence;
 };
-
-static nj_status find_channels(struct nj_reader *reader, struct nj_error *error)
-{
-    reader->channel_open  = nj_tokenizer_added(reader->tokenizer, "<|channel>");
-    reader->channel_close = nj_tokenizer_added(reader->tokenizer, "<channel|>");
-    if (reader->conf->model.think && (reader->channel_open < 0 || reader->channel_close < 0))
-        return nj_fail(error, "%s: model.think = yes, but its tokenizer has no <|channel>", reader->conf->model.path);
-    return NJ_OK;
-}
 
 nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *tokenizer, const struct nj_vocabulary *vocabulary,
                          const struct nj_conf *conf, const char *model_path, struct nj_reader **out, struct nj_error *error)
@@ -62,8 +52,8 @@ nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *to
                                           .conf       = conf,
                                           .prompt     = trained ? NJ_PROMPT_EVENT_TRAINED : NJ_PROMPT_EVENT_LIVE,
                                           .dialect    = trained ? NJ_DIALECT_TRAINED : NJ_DIALECT_LIVE};
-    nj_status status = find_channels(reader, error);
-    if (status == NJ_OK && snprintf(path, sizeof path, "%s.calibration.json", model_path) < (int)sizeof path)
+    nj_status status = NJ_OK;
+    if (snprintf(path, sizeof path, "%s.calibration.json", model_path) < (int)sizeof path)
         status = nj_calibration_read(path, &reader->calibration, error);
     if (status != NJ_OK) {
         free(reader);
@@ -129,7 +119,6 @@ static void end_question(struct work *work)
     work->sequence = NULL;
     work->grammar  = NULL;
     work->ids      = (struct nj_ids){0};
-    work->seen     = false;
 }
 
 /* Lays out one question about a burst. first_pass: what the first answer said, or NULL when this is the first. Takes over `schema`. */
@@ -162,74 +151,29 @@ static nj_status ask(struct nj_reader *reader, const char *first_pass, json_t *s
     return status;
 }
 
-/* --- thoughts --- */
-
-/* The thought is begun for the model and ended for it if it does not end it: what is asked for is an answer. */
-static nj_status begin_thought(struct nj_reader *reader, struct work *work, struct nj_error *error)
+/* Answers all questions at hand together, after a thought where that is wanted. */
+static nj_status answer(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
+                        struct nj_error *error)
 {
-    if (!nj_ids_add(&work->ids, reader->channel_open))
-        return nj_fail(error, "no memory for a thought");
-    return nj_tokenizer_encode(reader->tokenizer, "thought\n", strlen("thought\n"), false, &work->ids, error);
-}
-
-static nj_status end_thought(struct nj_reader *reader, struct work *work, const struct nj_generation *thought, struct nj_error *error)
-{
-    work->ids.count = 0;
-    work->seen      = true;
-    for (size_t i = thought->ids.count - thought->unfed; i < thought->ids.count; i++)
-        if (!nj_ids_add(&work->ids, thought->ids.data[i]))
-            return nj_fail(error, "no memory for a thought");
-    return nj_ids_add(&work->ids, reader->channel_close) ? NJ_OK : nj_fail(error, "no memory for a thought");
-}
-
-/* Sampled as the model's makers advise: greedy thoughts go in circles. */
-static nj_status think(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
-                       struct nj_error *error)
-{
-    const struct nj_config *config                = &nj_engine_weights(reader->engine)->config;
-    int32_t                 stops[1 + NJ_MAX_EOS] = {reader->channel_close};
-    nj_status               status                = NJ_OK;
-    memcpy(stops + 1, config->eos_ids, config->eos_count * sizeof *stops);
+    nj_status          status   = NJ_OK;
+    struct nj_thinker *thinkers = calloc(count, sizeof *thinkers);
+    if (!thinkers)
+        status = nj_fail(error, "no memory for %zu bursts", count);
     for (size_t i = 0; i < count && status == NJ_OK; i++) {
-        status         = begin_thought(reader, &works[i], error);
         generations[i] = (struct nj_generation){.sequence     = works[i].sequence,
                                                 .prompt       = works[i].ids.data,
                                                 .prompt_count = works[i].ids.count,
                                                 .features     = works[i].features,
-                                                .limit        = THOUGHT_LIMIT,
-                                                .sampling     = {.temperature = 1, .top_k = 64, .top_p = 0.95},
-                                                .random       = &works[i].random,
-                                                .stop_ids     = stops,
-                                                .stop_count   = 1 + config->eos_count};
-    }
-    if (status == NJ_OK)
-        status = nj_generate(reader->engine, reader->tokenizer, reader->vocabulary, generations, count, error);
-    for (size_t i = 0; i < count; i++) {
-        if (status == NJ_OK)
-            status = end_thought(reader, &works[i], &generations[i], error);
-        nj_generation_free(&generations[i]);
-        generations[i] = (struct nj_generation){0};
-    }
-    return status;
-}
-
-/* All questions at hand, together. */
-static nj_status answer(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
-                        struct nj_error *error)
-{
-    if (reader->conf->model.think) {
-        nj_status status = think(reader, works, generations, count, error);
-        if (status != NJ_OK)
-            return status;
-    }
-    for (size_t i = 0; i < count; i++)
-        generations[i] = (struct nj_generation){.sequence     = works[i].sequence,
-                                                .prompt       = works[i].ids.data,
-                                                .prompt_count = works[i].ids.count,
-                                                .features     = works[i].seen ? NULL : works[i].features,
                                                 .grammar      = works[i].grammar,
                                                 .limit        = ANSWER_LIMIT};
-    return nj_generate(reader->engine, reader->tokenizer, reader->vocabulary, generations, count, error);
+        thinkers[i]    = (struct nj_thinker){.answer = &generations[i], .prompt = &works[i].ids, .random = &works[i].random};
+    }
+    if (status == NJ_OK && reader->conf->model.think)
+        status = nj_think(reader->engine, reader->tokenizer, NULL, THOUGHT_LIMIT, thinkers, count, error);
+    if (status == NJ_OK)
+        status = nj_generate(reader->engine, reader->tokenizer, reader->vocabulary, generations, count, error);
+    free(thinkers);
+    return status;
 }
 
 /* --- what came of it --- */

@@ -20,6 +20,11 @@ same "one seed, one answer" "$first" "$(ask --seed 7 "Which animals are visible?
 check "another seed, another answer" [ "$first" != "$(ask --seed 8 "Which animals are visible?")" ]
 check "a picture changes the answer" \
     [ "$(ask --temperature 0 "Which?")" != "$(ask --temperature 0 --image "$R/pictures/wide.jpg" --soft-tokens 70 "Which?")" ]
+thoughtful() { ask --seed 7 --think --thought-tokens 20 "Which animals are visible?"; }
+thoughtful >"$SCRATCH/answer" 2>"$SCRATCH/thought"
+check "a thought goes to stderr" test -s "$SCRATCH/thought"
+same "no mark of it to stdout" 0 "$(grep -c 'channel' "$SCRATCH/answer")"
+same "thoughts, too, follow the seed" "$(cat "$SCRATCH/answer")" "$(thoughtful 2>/dev/null)"
 "$NIGHTJAR" ask -m "$M" >/dev/null 2>&1
 same "no question is a usage error" 2 "$?"
 "$NIGHTJAR" ask -m "$M" --top-p 2 Hi >/dev/null 2>&1

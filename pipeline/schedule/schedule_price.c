@@ -5,15 +5,16 @@
 #include <math.h>
 #include <string.h>
 
-#define DARK_DAYS 10  /* idle energy for so many days without any sun stays untouched ... */
-#define SNOW_DAYS 5   /* ... and for so many more in the middle of a snowy winter */
-#define PESSIMIST 0.8 /* share of the usual yield on which the plan for the winter rests */
-#define QUARTER_S (6 * NJ_HOUR_S)
-#define QUARTERS  12   /* steps of the first three days: the deadline of what is fresh */
-#define FAR_DAYS  4    /* length of the far steps */
-#define LATE_DAYS 30.0 /* late work is offered to the price as if spread over so many days */
-#define DENSEST   1.7  /* interest for each unit: a sure single frame is 0.97 / 0.6 */
-#define LADDER    0.8
+#define DARK_DAYS   10  /* idle energy for so many days without any sun stays untouched ... */
+#define SNOW_DAYS   5   /* ... and for so many more in the middle of a snowy winter */
+#define PESSIMIST   0.8 /* share of the usual yield on which the plan for the winter rests */
+#define QUARTER_S   (6 * NJ_HOUR_S)
+#define QUARTERS    12   /* steps of the first three days: the deadline of what is fresh */
+#define FAR_DAYS    4    /* length of the far steps */
+#define NEARLY_FULL 0.94 /* the most that a reserve can ask for */
+#define LATE_DAYS   30.0 /* late work is offered to the price as if spread over so many days */
+#define DENSEST     1.7  /* interest for each unit: a sure single frame is 0.97 / 0.6 */
+#define LADDER      0.8
 
 unsigned nj_schedule_kind(double interest_per_unit)
 {
@@ -68,8 +69,9 @@ static void fill_reserve(const struct nj_schedule *schedule, double reserve[NJ_S
     for (int d = NJ_SCHEDULE_AHEAD_DAYS; d >= 0; d--) {
         double wintry = (1 - nj_harvest_season(&schedule->harvest, schedule->light_from + (int64_t)d * NJ_DAY_S)) / NJ_HARVEST_WINTER;
         double dark   = fmin((DARK_DAYS + SNOW_DAYS * wintry) * rest, 0.5 * set->battery_wh);
-        need          = fmin(fmax(0, need + rest - usual * schedule->light_day[d]), set->battery_wh);
-        reserve[d]    = fmin(fmax(fmax(dark, need + 0.3 * dark), fmax(set->floor_wh, set->reserve_wh)), set->battery_wh);
+        /* A full battery cannot take more: what runs over is free even before the darkest winter. */
+        need       = fmin(fmax(0, need + rest - usual * schedule->light_day[d]), NEARLY_FULL * set->battery_wh);
+        reserve[d] = fmin(fmax(fmax(dark, need + 0.3 * dark), fmax(set->floor_wh, set->reserve_wh)), NEARLY_FULL * set->battery_wh);
     }
 }
 

@@ -1,0 +1,95 @@
+/* A drawn month at 20 degrees south, with the faults of real stations: each is survived without an empty battery, without a run cut at the floor, and with
+ * the station waking to the end. */
+#include "pipeline/schedule/simulate.h"
+#include "tests/tap.h"
+
+#include <math.h>
+
+#define DAYS  40
+#define START 1677628800 /* 2023-03-01 */
+
+struct month {
+    double            irradiance[DAYS * 24], temp_c[DAYS * 24];
+    struct nj_arrival arrival[DAYS * 40];
+};
+
+static void draw(struct month *month, int dead_from, int dead_days)
+{
+    for (int h = 0; h < DAYS * 24; h++) {
+        double sun           = sin((h % 24 - 4) * 3.14159265 / 12); /* longitude 30: noon at 10 UTC */
+        bool   dead          = h / 24 >= dead_from && h / 24 < dead_from + dead_days;
+        month->irradiance[h] = dead || sun < 0 ? 0 : 800 * sun * (h / 24 % 3 ? 1 : 0.3);
+        month->temp_c[h]     = 25;
+    }
+    for (int i = 0; i < DAYS * 40; i++) {
+        month->arrival[i] = (struct nj_arrival){.time_s = START + (int64_t)i * 2160, .frames = 3, .interest = (i * 37 % 10) / 10.0};
+        snprintf(month->arrival[i].id, sizeof month->arrival[i].id, "e%d", i);
+    }
+}
+
+static struct nj_simulated live(struct month *month, const char *jump, const struct nj_simulator_faults *faults)
+{
+    struct nj_conf conf;
+    nj_conf_defaults(&conf);
+    conf.station.latitude          = -20;
+    conf.station.longitude         = 30;
+    conf.power.battery_wh          = 150;
+    conf.power.floor_percent       = 20;
+    conf.power.panel_wp            = 12;
+    conf.power.idle_w              = 0.2;
+    conf.power.awake_w             = 3.5;
+    conf.model.soft_tokens         = 280;
+    conf.sim.battery_start_percent = 70;
+    snprintf(conf.sim.clock_jump, sizeof conf.sim.clock_jump, "%s", jump);
+    struct nj_weather   weather  = {START, 3600, DAYS * 24, month->irradiance, month->temp_c};
+    struct nj_arrivals  arrivals = {DAYS * 40, month->arrival};
+    struct nj_simulated got      = {0};
+    struct nj_error     error    = {{0}};
+    CHECK(nj_simulate(&conf, &weather, &arrivals, NULL, faults, &got, &error) == NJ_OK, "the month is lived through %s", error.text);
+    CHECK(got.brownouts == 0 && got.cut_runs == 0, "no empty battery, no cut run (%zu, %zu)", got.empty_steps, got.cut_runs);
+    CHECK(got.wakes >= DAYS, "awake at least once a day: %zu times", got.wakes);
+    return got;
+}
+
+static bool one_alarm_in_three_fails(void *self, int64_t true_s)
+{
+    (void)self;
+    return true_s / 3600 % 3 != 0;
+}
+
+static double hot_at_noon(void *self, int64_t true_s, double temp_c)
+{
+    (void)self;
+    int64_t hour = true_s / 3600 % 24;
+    return hour >= 7 && hour < 14 ? 85 : temp_c;
+}
+
+static double no_gauge(void *self, int64_t true_s, double stored_wh)
+{
+    (void)self;
+    return true_s > START + 10 * 86400 ? NAN : stored_wh;
+}
+
+int main(void)
+{
+    static struct month month;
+    draw(&month, 0, 0);
+    struct nj_simulated whole = live(&month, "", NULL);
+    CHECK(whole.score > 0.8, "an ordinary month reads most of what matters: %.3f", whole.score);
+
+    struct nj_simulated jumped = live(&month, "2023-03-10T08:00:00Z/-1678400000,2023-03-24T00:00:00Z/1678400000", NULL);
+    CHECK(fabs(jumped.score - whole.score) < 0.02, "a clock that was reset to 1970 and set right again costs nothing: %.3f", jumped.score);
+
+    struct nj_simulator_faults alarm = {.alarm = one_alarm_in_three_fails};
+    CHECK(live(&month, "", &alarm).score > whole.score - 0.05, "alarms that are not taken: the second one wakes the board");
+
+    struct nj_simulator_faults heat = {.temp = hot_at_noon};
+    CHECK(live(&month, "", &heat).score > whole.score - 0.05, "work moves to cooler hours");
+
+    struct nj_simulator_faults blind = {.gauge = no_gauge};
+    CHECK(live(&month, "", &blind).score > 0.3, "without a gauge from the tenth day on the reckoned charge goes on");
+
+    draw(&month, 12, 9);
+    live(&month, "", NULL);
+    return tap_done();
+}

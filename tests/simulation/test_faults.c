@@ -1,5 +1,6 @@
 /* A drawn month at 20 degrees south, with the faults of real stations: each is survived without an empty battery, without a run cut at the floor, and with
  * the station waking to the end. */
+#include "pipeline/schedule/schedule.h"
 #include "pipeline/schedule/simulate.h"
 #include "tests/tap.h"
 
@@ -70,8 +71,34 @@ static double no_gauge(void *self, int64_t true_s, double stored_wh)
     return true_s > START + 10 * 86400 ? NAN : stored_wh;
 }
 
+/* The schedule's own time goes on evenly whatever the wall clock does. */
+static void own_time(void)
+{
+    struct nj_conf              conf;
+    struct nj_schedule_settings settings;
+    struct nj_schedule         *schedule;
+    struct nj_decision          decision;
+    struct nj_moment            moment = {.wall_s = START, .stored_wh = 60, .panel_w = NAN, .temp_c = 20};
+    nj_conf_defaults(&conf);
+    nj_schedule_settings_from(&conf, &settings);
+    if (!CHECK(nj_schedule_open(&settings, &schedule, NULL) == NJ_OK, "a schedule opens"))
+        return;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_OTHER);
+    nj_schedule_decide(schedule, NULL, 0, &decision);
+    CHECK(decision.action == NJ_SCHEDULE_SLEEP && decision.until_s > START, "with nothing to do it sleeps until later");
+    moment.wall_s = 0; /* 1970 */
+    nj_schedule_look(schedule, &moment, NJ_LOOK_ALARM);
+    CHECK(nj_schedule_now(schedule) == decision.until_s, "the alarm rang: a clock that reads 1970 was reset");
+    moment.monotonic_s += 100;
+    moment.wall_s = START + 40 * 86400;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_AGAIN);
+    CHECK(nj_schedule_now(schedule) == decision.until_s + 100, "set while awake: a hundred seconds are a hundred seconds");
+    nj_schedule_close(schedule);
+}
+
 int main(void)
 {
+    own_time();
     static struct month month;
     draw(&month, 0, 0);
     struct nj_simulated whole = live(&month, "", NULL);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define STATE_KEY        "schedule"
+#define NEWEST_KEY       "schedule-newest" /* the last burst that the scheduler was told of */
 #define LOOK_MS          10000
 #define MAINS_NAP_S      3600
 #define UNKNOWN_INTEREST 0.5
@@ -23,7 +24,7 @@ struct nj_power {
     struct nj_schedule       *schedule;
     struct nj_battery_reading reading;
     double                    celsius;
-    int64_t                   looked_ms, sleep_until_s;
+    int64_t                   looked_ms, sleep_until_s, newest;
     unsigned                  blind_left;
     bool                      mains, may_go_on;
     char                      reason[NJ_SCHEDULE_REASON];
@@ -110,6 +111,10 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
     if (nj_db_state_get(db, STATE_KEY, &state, &size, NULL) == NJ_OK && nj_schedule_restore(power->schedule, state, size, &old) != NJ_OK)
         nj_log(NJ_LOG_WARNING, "what the scheduler had learned cannot be read and is learned again: %s", old.text);
     free(state);
+    state = NULL;
+    if (nj_db_state_get(db, NEWEST_KEY, &state, &size, NULL) == NJ_OK && size == sizeof power->newest)
+        memcpy(&power->newest, state, size);
+    free(state);
     look(power, NJ_LOOK_UNKNOWN);
     *out = power;
     return NJ_OK;
@@ -138,11 +143,26 @@ static struct nj_waiting waiting_of(const struct nj_db_waiting *burst)
                                .done_s   = burst->parked ? burst->seconds : 0};
 }
 
+/* Tells the scheduler of bursts that it has not heard of, so that it learns how much usually arrives. */
+static void announce(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count)
+{
+    int64_t newest = power->newest;
+    for (size_t i = 0; i < count; i++) {
+        if (bursts[i].event <= power->newest)
+            continue;
+        struct nj_waiting waiting = waiting_of(&bursts[i]);
+        nj_schedule_arrived(power->schedule, waiting.interest, waiting.frames);
+        newest = bursts[i].event > newest ? bursts[i].event : newest;
+    }
+    power->newest = newest;
+}
+
 void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out)
 {
     uint32_t soft = power->conf->model.soft_tokens ? (uint32_t)power->conf->model.soft_tokens : 280;
     *out          = (struct nj_allowance){.soft_tokens = soft};
     look(power, NJ_LOOK_AGAIN);
+    announce(power, bursts, count);
     if (too_low_or_hot(power, out->reason)) {
         power->sleep_until_s = wall_s(power) + MAINS_NAP_S;
         return;
@@ -218,6 +238,7 @@ void nj_power_close(struct nj_power *power, int64_t waiting)
     if (!learned.failed && learned.data)
         nj_db_state_put(power->db, STATE_KEY, learned.data, learned.length, NULL);
     nj_text_free(&learned);
+    nj_db_state_put(power->db, NEWEST_KEY, &power->newest, sizeof power->newest, NULL);
     arm(power, power->sleep_until_s, waiting ? "bursts wait" : "to look for new pictures");
     nj_schedule_close(power->schedule);
     nj_battery_close(power->battery);

@@ -111,19 +111,4 @@ void nj_schedule_ran(struct nj_schedule *plan, const struct nj_moment *moment, c
 void      nj_schedule_save(const struct nj_schedule *plan, struct nj_text *json);
 nj_status nj_schedule_restore(struct nj_schedule *plan, const char *json, size_t size, struct nj_error *error);
 
-/* For `status` and the report. */
-struct nj_schedule_report {
-    double  stored_wh, floor_wh, reserve_wh; /* reserve: what work must leave now */
-    double  expected_day_wh;                 /* of sun in the next 24 h */
-    double  idle_day_wh;
-    double  autonomy_days;     /* until empty without sun and without work */
-    double  event_wh, event_s; /* three frames at 280 soft tokens */
-    bool    watts_measured;    /* event_wh rests on the gauge, else on the settings */
-    double  price;
-    int64_t clock_offset_s;             /* own time minus wall clock */
-    int     dark_days;                  /* how many days in a row brought less than a third of the usual */
-    char    source[NJ_SCHEDULE_REASON]; /* what the budget rests on */
-};
-void nj_schedule_tell(const struct nj_schedule *plan, struct nj_schedule_report *report);
-
 #endif

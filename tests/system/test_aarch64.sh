@@ -12,14 +12,15 @@ check "the cross build works" make -s cross CROSS_TARGETS="all tests"
 # The C library that came with the other libraries of that architecture, if there is one: the cross compiler's own must not be mixed with it.
 runner=qemu-aarch64-static
 [ -e /lib/ld-linux-aarch64.so.1 ] || runner="$runner -L /usr/aarch64-linux-gnu"
-emulated() { # NAME…: runs the tests of that name, one behind the other, adds up in $SCRATCH/log.NAME
+emulated() { # NAME[@CASES]…: runs the tests of that name (of the golden values only those CASES), one behind the other, adds up in $SCRATCH/log.NAME
     for name in "$@"; do
-        NJ_RUNNER=$runner NIGHTJAR=build/aarch64/nightjar tests/run build/aarch64 "$name" >"$SCRATCH/log.${name##*/}" 2>&1
+        case $name in *@*) export NJ_GOLDEN="${name#*@}" ;; *) unset NJ_GOLDEN ;; esac
+        NJ_RUNNER=$runner NIGHTJAR=build/aarch64/nightjar tests/run build/aarch64 "${name%@*}" >"$SCRATCH/log.${name##*/}" 2>&1
         echo $? >"$SCRATCH/status.${name##*/}"
     done
 }
 kernels="tests/kernels/test_"
-models="conformance/test_golden conformance/test_packed conformance/test_sampler conformance/test_generate conformance/test_gguf conformance/test_weights conformance/test_lora"
+models="conformance/test_golden@short conformance/test_golden@layers conformance/test_golden@gen-text-1 conformance/test_golden@vision-wide-70 conformance/test_packed conformance/test_sampler conformance/test_generate conformance/test_gguf conformance/test_weights conformance/test_lora"
 texts="conformance/test_tokenizer conformance/test_chat conformance/test_picture conformance/test_prompts"
 # shellcheck disable=SC2086 # lists of words on purpose
 {

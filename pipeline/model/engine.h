@@ -14,7 +14,7 @@
 enum nj_arithmetic {
     NJ_EXACT,      /* fp32 over the weights as stored, every product and every layer: the judge */
     NJ_FAST,       /* 16-bit activations (block-scaled int16) on int4 weights, exact skipping of what cannot matter */
-    NJ_POWER_SAVER /* 8-bit activations; its cost in agreement is in docs/SPEED.md */
+    NJ_POWER_SAVER /* 8-bit activations: faster, coarser; a named choice, never a default */
 };
 
 struct nj_engine_options {

@@ -302,6 +302,14 @@ nj_status nj_conf_set(struct nj_conf *conf, const char *assignment, struct nj_er
     return status;
 }
 
+bool nj_conf_place(char *out, size_t size, const char *value)
+{
+    bool ours = *value && *value != '/';
+    for (size_t i = 0; i < KEYS && !ours; i++)
+        ours = keys[i].kind == TEXT && *keys[i].normal == '/' && !strcmp(keys[i].normal, value);
+    return ours ? nj_sysroot_path(out, size, value) : (size_t)snprintf(out, size, "%s", value) < size;
+}
+
 void nj_conf_print_sample(FILE *out)
 {
     fputs("# nightjar.conf: every key with its default. Remove the # in front of a key to change it.\n", out);

@@ -72,6 +72,10 @@ nj_status nj_conf_read(struct nj_conf *conf, const char *path, struct nj_error *
 /* One `section.key=value`, as in --set. */
 nj_status nj_conf_set(struct nj_conf *conf, const char *assignment, struct nj_error *error);
 
+/* A path of the settings as it is meant: a default one, and one that is relative, lies below NIGHTJAR_SYSROOT (tests, simulators); any other is where
+ * its owner says. False if it does not fit. */
+bool nj_conf_place(char *out, size_t size, const char *value);
+
 /* The complete commented sample, every key with its default and unit. */
 void nj_conf_print_sample(FILE *out);
 

@@ -120,11 +120,7 @@ static void gather_files(struct status_page *page, const char *database)
     struct stat    file;
     struct statvfs disk;
     char           model[NJ_CONF_TEXT + 512];
-    struct nj_conf defaults;
-    nj_conf_defaults(&defaults);
-    snprintf(model, sizeof model, "%s", page->cli->conf.model.path);
-    if (!strcmp(model, defaults.model.path))
-        nj_sysroot_path(model, sizeof model, defaults.model.path);
+    nj_conf_place(model, sizeof model, page->cli->conf.model.path);
     json_object_set_new(page->facts, "database",
                         json_pack("{s:s, s:I}", "path", database, "bytes", stat(database, &file) == 0 ? (json_int_t)file.st_size : 0));
     char place[NJ_CONF_TEXT + 512], *slash;

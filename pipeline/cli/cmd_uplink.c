@@ -61,7 +61,7 @@ int nj_cmd_uplink(struct nj_cli *cli, int argc, char **argv)
     struct nj_db_options    options = {.mode = show ? NJ_DB_READ : NJ_DB_WRITE};
     struct nj_uplink_result result  = {0};
     nj_status               status  = NJ_OK;
-    if (!nj_sysroot_path(path, sizeof path, cli->conf.database.path))
+    if (!nj_conf_place(path, sizeof path, cli->conf.database.path))
         status = nj_fail(&cli->error, "%s: the path is too long", cli->conf.database.path);
     if (status == NJ_OK)
         status = nj_db_open(path, &options, &db, &cli->error);

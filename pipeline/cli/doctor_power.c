@@ -1,61 +1,78 @@
-/* doctor_power.c: the hardware around the board, as far as files tell: where the charge comes from, what wakes the board, its lines, its heat. */
+/* doctor_power.c: the hardware around the board: where the charge comes from, what wakes the board, its lines, its heat. Only looked at, never set. */
 #include "base/file.h"
+#include "firmware-host/alarm.h"
+#include "firmware-host/battery.h"
+#include "firmware-host/thermal.h"
 #include "pipeline/cli/doctor.h"
 
 #include <errno.h>
 #include <glob.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The place behind `kind:` of a source, under NIGHTJAR_SYSROOT; NULL if it is of another kind. */
-static const char *place_of(const char *source, const char *kind, char *out, size_t size)
-{
-    size_t length = strlen(kind);
-    if (strncmp(source, kind, length) != 0 || source[length] != ':')
-        return NULL;
-    return nj_sysroot_path(out, size, source + length + 1) ? out : NULL;
-}
-
 void nj_doctor_battery(struct nj_doctor *doctor, struct nj_cli *cli)
 {
-    const char *source = cli->conf.power.battery, *place;
-    char        buffer[4096];
-    if (!strcmp(source, "none"))
+    struct nj_battery        *battery;
+    struct nj_battery_reading reading;
+    if (!strcmp(cli->conf.power.battery, "none")) {
         nj_doctor_say(doctor, NJ_AILING, "battery", "not measured ([power] battery = none): the station cannot see it run low");
-    else if ((place = place_of(source, "sysfs", buffer, sizeof buffer)) || (place = place_of(source, "file", buffer, sizeof buffer)) ||
-             (place = place_of(source, "vedirect", buffer, sizeof buffer))) {
-        if (access(place, R_OK) != 0)
-            nj_doctor_say(doctor, NJ_BROKEN, "battery", "%s: %s; is the gauge connected and its driver loaded?", place, strerror(errno));
-        else
-            nj_doctor_say(doctor, NJ_WELL, "battery", "%s is there", place);
-    } else if (!strncmp(source, "hwmon:", 6))
-        nj_doctor_say(doctor, NJ_WELL, "battery", "%s is looked for by its name at each start", source);
+        return;
+    }
+    if (nj_battery_open(cli->conf.power.battery, nj_clock_system(), &battery, &cli->error) != NJ_OK) {
+        nj_doctor_say(doctor, NJ_BROKEN, "battery", "%s", cli->error.text);
+        cli->error.text[0] = 0;
+        return;
+    }
+    nj_battery_read(battery, &reading);
+    nj_battery_close(battery);
+    if (isnan(reading.percent))
+        nj_doctor_say(doctor, NJ_BROKEN, "battery", "%s gives no charge: %s", cli->conf.power.battery,
+                      *reading.words ? reading.words : "is the gauge connected and its driver loaded?");
+    else if (reading.percent < cli->conf.power.floor_percent)
+        nj_doctor_say(doctor, NJ_AILING, "battery", "%.0f %%, below the floor of %.0f %%: nothing runs until the sun is back",
+                      reading.percent, cli->conf.power.floor_percent);
     else
-        nj_doctor_say(doctor, NJ_BROKEN, "battery",
-                      "[power] battery = %s: sysfs:DIR, hwmon:NAME, vedirect:TTY, file:JSON or none is expected", source);
+        nj_doctor_say(doctor, NJ_WELL, "battery", "%.0f %%%s%s", reading.percent, *reading.words ? ": " : "", reading.words);
+}
+
+/* Whether the alarm could be armed, found out without arming it. */
+static bool can_arm(const char *wake, char place[4096])
+{
+    bool rtc = !strncmp(wake, "rtc:", 4);
+    return nj_sysroot_path(place, 4096, strchr(wake, ':') + 1) && access(place, rtc ? W_OK : X_OK) == 0;
 }
 
 void nj_doctor_wake(struct nj_doctor *doctor, struct nj_cli *cli)
 {
-    const char *source = cli->conf.power.wake, *place;
-    char        buffer[4096];
-    if (!strcmp(source, "none"))
+    const char      *wake = cli->conf.power.wake;
+    struct nj_alarm *alarm;
+    char             place[4096] = "", armed[NJ_TIME_TEXT];
+    int64_t          armed_s;
+    if (!strcmp(wake, "none")) {
         nj_doctor_say(doctor, NJ_AILING, "wake", "no alarm ([power] wake = none): once it sleeps only a person or another board wakes it");
-    else if ((place = place_of(source, "rtc", buffer, sizeof buffer))) {
-        if (access(place, W_OK) != 0)
-            nj_doctor_say(doctor, NJ_BROKEN, "wake", "%s: %s; the clock's driver must be loaded and the file writable", place,
-                          strerror(errno));
-        else
-            nj_doctor_say(doctor, NJ_WELL, "wake", "%s can be set", place);
-    } else if ((place = place_of(source, "command", buffer, sizeof buffer))) {
-        if (access(place, X_OK) != 0)
-            nj_doctor_say(doctor, NJ_BROKEN, "wake", "%s: %s; a program is expected", place, strerror(errno));
-        else
-            nj_doctor_say(doctor, NJ_WELL, "wake", "%s", place);
-    } else
-        nj_doctor_say(doctor, NJ_BROKEN, "wake", "[power] wake = %s: rtc:FILE, command:PROGRAM or none is expected", source);
+        return;
+    }
+    if (nj_alarm_open(wake, nj_clock_system(), &alarm, &cli->error) != NJ_OK) {
+        nj_doctor_say(doctor, NJ_BROKEN, "wake", "%s", cli->error.text);
+        cli->error.text[0] = 0;
+        return;
+    }
+    nj_status status = nj_alarm_read(alarm, &armed_s, &cli->error);
+    nj_alarm_close(alarm);
+    if (!can_arm(wake, place))
+        nj_doctor_say(doctor, NJ_BROKEN, "wake", "%s: %s; the clock's driver must be loaded, and this user allowed to set it", place,
+                      strerror(errno));
+    else if (status == NJ_OK) {
+        nj_time_utc(armed_s * 1000, armed);
+        nj_doctor_say(doctor, NJ_WELL, "wake", "%s, armed for %s", place, armed);
+    } else if (status == NJ_NOT_FOUND)
+        nj_doctor_say(doctor, NJ_WELL, "wake", "%s, not armed now", place);
+    else
+        nj_doctor_say(doctor, NJ_BROKEN, "wake", "%s", cli->error.text);
+    cli->error.text[0] = 0;
 }
 
 void nj_doctor_gpio(struct nj_doctor *doctor, struct nj_cli *cli)
@@ -79,21 +96,15 @@ void nj_doctor_gpio(struct nj_doctor *doctor, struct nj_cli *cli)
 
 void nj_doctor_heat(struct nj_doctor *doctor, struct nj_cli *cli)
 {
-    char   pattern[4096], text[32];
-    glob_t found   = {0};
-    double hottest = -1000;
-    if (nj_sysroot_path(pattern, sizeof pattern, "/sys/class/thermal/thermal_zone*/temp") && glob(pattern, 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc; i++) {
-            FILE *file = fopen(found.gl_pathv[i], "r");
-            if (file && fgets(text, sizeof text, file) && strtod(text, NULL) / 1000 > hottest)
-                hottest = strtod(text, NULL) / 1000;
-            if (file)
-                fclose(file);
-        }
-    globfree(&found);
-    if (hottest == -1000)
+    double   celsius   = nj_thermal_celsius();
+    uint32_t throttled = nj_thermal_throttled();
+    if (isnan(celsius))
         nj_doctor_say(doctor, NJ_AILING, "heat", "no thermometer (/sys/class/thermal): the station cannot pause when it is hot");
     else
-        nj_doctor_say(doctor, hottest > cli->conf.power.max_temp_c ? NJ_AILING : NJ_WELL, "heat", "%.0f degrees, work stops above %.0f",
-                      hottest, cli->conf.power.max_temp_c);
+        nj_doctor_say(doctor, celsius > cli->conf.power.max_temp_c ? NJ_AILING : NJ_WELL, "heat", "%.0f degrees, work stops above %.0f",
+                      celsius, cli->conf.power.max_temp_c);
+    if (throttled & 0x1)
+        nj_doctor_say(doctor, NJ_BROKEN, "supply", "the voltage is too low now: a better cable or converter is needed");
+    else if (throttled & 0x10000)
+        nj_doctor_say(doctor, NJ_AILING, "supply", "the voltage has been too low since the start: a better cable or converter is needed");
 }

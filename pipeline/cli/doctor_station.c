@@ -118,14 +118,10 @@ static bool read_only(const char *path)
 
 void nj_doctor_cards(struct nj_doctor *doctor, struct nj_cli *cli)
 {
-    char           pattern[NJ_CONF_TEXT + 512];
-    struct nj_conf defaults;
-    glob_t         found = {0};
-    struct stat    here, above;
-    nj_conf_defaults(&defaults);
-    snprintf(pattern, sizeof pattern, "%s", cli->conf.ingest.cards);
-    if (!strcmp(pattern, defaults.ingest.cards))
-        nj_sysroot_path(pattern, sizeof pattern, defaults.ingest.cards);
+    char        pattern[NJ_CONF_TEXT + 512];
+    glob_t      found = {0};
+    struct stat here, above;
+    nj_conf_place(pattern, sizeof pattern, cli->conf.ingest.cards);
     if (glob(pattern, 0, NULL, &found) != 0 || found.gl_pathc == 0) {
         nj_doctor_say(doctor, NJ_AILING, "cards", "no card at %s ([ingest] cards): is it in the reader?", pattern);
         globfree(&found);
@@ -165,13 +161,9 @@ void nj_doctor_pictures(struct nj_doctor *doctor, struct nj_cli *cli)
 void nj_doctor_model(struct nj_doctor *doctor, struct nj_cli *cli)
 {
     char                      path[NJ_CONF_TEXT + 512];
-    struct nj_conf            defaults;
     struct nj_weights        *weights;
     struct nj_weights_options options = {.adapter = *cli->conf.model.adapter ? cli->conf.model.adapter : NULL};
-    nj_conf_defaults(&defaults);
-    snprintf(path, sizeof path, "%s", cli->conf.model.path);
-    if (!strcmp(path, defaults.model.path))
-        nj_sysroot_path(path, sizeof path, defaults.model.path);
+    nj_conf_place(path, sizeof path, cli->conf.model.path);
     if (access(path, F_OK) != 0)
         nj_doctor_say(doctor, NJ_AILING, "model",
                       "none at %s: pictures are taken in but not read; `nightjar convert SOURCE -o %s` makes one", path, path);

@@ -5,7 +5,7 @@
 #include "db/db.h"
 #include "pipeline/cli/cli.h"
 
-/* [database] path into out[size]; the default one is looked for under NIGHTJAR_SYSROOT. */
+/* [database] path into out[size] (nj_conf_place). */
 nj_status nj_database_path(struct nj_cli *cli, char *out, size_t size);
 
 /* Opens it with station, site, time zone and min_free_mb of the settings. The caller closes *out. */

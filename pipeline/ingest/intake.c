@@ -179,7 +179,10 @@ nj_status nj_intake_give(struct nj_intake *intake, const struct nj_walk_entry *e
                                            .taken_at  = NJ_TIME_UNKNOWN};
     slot->busy   = true;
     intake->next = (intake->next + 1) % intake->count;
-    return start(intake, slot, entry, error);
+    status       = start(intake, slot, entry, error);
+    if (status != NJ_OK)
+        slot->busy = slot->examined = false; /* nothing is known of this file: it has no verdict to hand on */
+    return status;
 }
 
 nj_status nj_intake_flush(struct nj_intake *intake, struct nj_error *error)

@@ -47,7 +47,7 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
     struct nj_engine_options  engine  = {
           .arithmetic = options->exact ? NJ_EXACT : NJ_FAST, .should_stop = options->should_stop, .stop_arg = options->stop_arg};
     nj_status status = NJ_OK;
-    if (!nj_sysroot_path(path, sizeof path, conf->model.path))
+    if (!nj_conf_place(path, sizeof path, conf->model.path))
         status = nj_fail(error, "%s: the path is too long", conf->model.path);
     /* The picture process first: it is forked while this process is still small and has one thread. */
     if (status == NJ_OK)

@@ -131,11 +131,14 @@ nj_status nj_station_run(const struct nj_conf *conf, const struct nj_station_opt
 {
     struct station       station  = {.conf = conf, .options = options, .result = result};
     struct nj_db_lock    lock     = {.fd = -1};
-    struct nj_db_options database = {
-        .mode = NJ_DB_STATION, .station = conf->station.name, .site = conf->station.site, .min_free_mb = conf->ingest.min_free_mb};
-    int64_t put_back = 0, deferred = 0;
+    struct nj_db_options database = {.mode            = NJ_DB_STATION,
+                                     .station         = conf->station.name,
+                                     .site            = conf->station.site,
+                                     .timezone_offset = conf->station.timezone_offset,
+                                     .min_free_mb     = conf->ingest.min_free_mb};
+    int64_t              put_back = 0, deferred = 0;
     *result = (struct nj_station_result){0};
-    if (!nj_sysroot_path(station.database, sizeof station.database, conf->database.path))
+    if (!nj_conf_place(station.database, sizeof station.database, conf->database.path))
         return nj_fail(error, "%s: the path is too long", conf->database.path);
     nj_status status = nj_db_open(station.database, &database, &station.db, error);
     if (status != NJ_OK)

@@ -85,6 +85,12 @@ static unsigned roll(unsigned sides)
     return (unsigned)(seed >> 33) % sides;
 }
 
+/* A child may be one that is killed for asking anything of the kernel. */
+static void leave_alone(void)
+{
+    root[0] = 0;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *text = getenv("CUT_ROOT");
@@ -97,12 +103,13 @@ __attribute__((constructor)) static void begin(void)
     text   = getenv("CUT_MODE");
     mode   = text && !strcmp(text, "kill") ? KILL : text && !strcmp(text, "full") ? FULL : POWER;
     owner  = getpid();
+    pthread_atfork(NULL, NULL, leave_alone);
 }
 
 __attribute__((destructor)) static void end(void)
 {
     const char *path = getenv("CUT_COUNT");
-    if (!path || getpid() != owner)
+    if (!path || !root[0] || getpid() != owner)
         return;
     FILE *file = fopen(path, "w");
     if (file) {
@@ -114,8 +121,7 @@ __attribute__((destructor)) static void end(void)
 static bool watched(const char *path)
 {
     size_t length = strlen(path);
-    return root[0] && getpid() == owner && !strncmp(path, root, strlen(root)) && !strstr(path, "/.cut-") &&
-           !(length > 4 && !strcmp(path + length - 4, "-shm"));
+    return root[0] && !strncmp(path, root, strlen(root)) && !strstr(path, "/.cut-") && !(length > 4 && !strcmp(path + length - 4, "-shm"));
 }
 
 static bool path_of(int fd, char out[1024])
@@ -303,6 +309,8 @@ static bool now(void)
 
 static int open_noted(const char *path, int flags, mode_t permissions, int (*opener)(const char *, int, ...))
 {
+    if (!root[0])
+        return opener(path, flags, permissions);
     char whole[1024];
     bool relative = path[0] != '/';
     if (relative && getcwd(whole, sizeof whole / 2))
@@ -352,7 +360,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
     char    path[1024];
     ssize_t done;
     look_up();
-    if (!path_of(fd, path) || !watched(path))
+    if (!root[0] || !path_of(fd, path) || !watched(path))
         return real.pwrite(fd, bytes, size, offset);
     pthread_mutex_lock(&lock);
     note_data(WRITTEN, fd, path, offset, size);
@@ -396,7 +404,7 @@ int ftruncate(int fd, off_t length)
     char        path[1024];
     struct stat file;
     look_up();
-    if (!path_of(fd, path) || !watched(path))
+    if (!root[0] || !path_of(fd, path) || !watched(path))
         return real.ftruncate(fd, length);
     pthread_mutex_lock(&lock);
     if (fstat(fd, &file) == 0 && file.st_size > length)
@@ -417,7 +425,7 @@ int ftruncate64(int fd, off64_t length)
 static int sync_noted(int fd, int (*sync)(int))
 {
     char path[1024];
-    bool folder = path_of(fd, path) && (strcat(path, "/"), watched(path));
+    bool folder = root[0] && path_of(fd, path) && (strcat(path, "/"), watched(path));
     if (!folder)
         return sync(fd);
     pthread_mutex_lock(&lock);

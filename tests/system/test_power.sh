@@ -18,7 +18,7 @@ cat >"$SCRATCH/nightjar.conf" <<CONF
 [ingest]
 cards = $SCRATCH/card
 [model]
-path = /model.nj
+path = model.nj
 soft_tokens = 70
 [power]
 battery = file:/run/battery.json
@@ -26,7 +26,7 @@ battery_wh = 100
 floor_percent = 10
 wake = rtc:/sys/class/rtc/rtc0/wakealarm
 [database]
-path = /station.db
+path = station.db
 CONF
 run() { # SETTING… -> runs, keeps the exit status in $status and stderr in $SCRATCH/out
     "$NIGHTJAR" -c "$SCRATCH/nightjar.conf" "$@" run --once >/dev/null 2>"$SCRATCH/out"

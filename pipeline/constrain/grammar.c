@@ -271,8 +271,3 @@ void nj_grammar_close(struct nj_grammar *g)
     }
     free(g);
 }
-
-size_t nj_grammar_shortest(const struct nj_grammar *g)
-{
-    return g->values.data[g->root].shortest;
-}

@@ -52,9 +52,6 @@ void      nj_grammar_close(struct nj_grammar *grammar);
 nj_status nj_grammar_open(const char *folder, const char *name, const char *text, size_t size, const struct nj_grammar_options *options,
                           struct nj_grammar **out, struct nj_error *error);
 
-/* Bytes of the shortest document. */
-size_t nj_grammar_shortest(const struct nj_grammar *grammar);
-
 /* Replaces the schema of one place by a constant, before compiling: fields that the caller knows are forced, not believed. `path` is a JSON pointer into
  * the documents ("/event/site_id"; "-" steps into the items of an array). Follows $ref by copying its target. Changes `schema` in place; takes no
  * reference to `value` from the caller. Fails if the schema declares no such place. */

@@ -2,7 +2,8 @@
  *
  * schema_read.c    what a schema says: keywords, $ref, and the alternatives that allOf, anyOf and oneOf make together
  * schema_shape.c   one alternative as plain limits for each type
- * schema_lower.c   limits to automata, tries, objects and arrays
+ * schema_scalars.c limits of strings and numbers to automata, constants to literals
+ * schema_lower.c   limits to objects and arrays, and alternatives as a whole
  * schema_finish.c  what can be satisfied at all, costs, keys, uniqueItems
  * schema_overlap.c proof that the alternatives of a oneOf exclude each other
  *
@@ -147,6 +148,14 @@ nj_status nj_read_root(struct nj_compiler *c);
 nj_status nj_shape_of(struct nj_compiler *c, const struct nj_parts *parts, bool without_values, struct nj_shape *out);
 bool      nj_same_value(const json_t *a, const json_t *b); /* as JSON Schema compares: 1 is 1.0 */
 bool      nj_json_decimal(const json_t *number, struct nj_decimal *out);
+
+/* The lexeme of a shape's strings or numbers; NJ_NONE if there are none. */
+nj_status nj_string_lexeme(struct nj_compiler *c, const struct nj_shape *shape, uint32_t *lexeme);
+nj_status nj_number_lexeme(struct nj_compiler *c, const struct nj_shape *shape, uint32_t *lexeme);
+/* Adds a scalar to the literals of a form; all of the shape's listed values that fit its limits and are scalars. */
+nj_status nj_add_literal(struct nj_compiler *c, struct nj_form *form, const json_t *value);
+nj_status nj_lower_literals(struct nj_compiler *c, const struct nj_shape *shape, struct nj_form *form);
+uint64_t  nj_text_hash(const char *text); /* as keys are hashed while they are read */
 
 nj_lower_form nj_lower;
 nj_status     nj_finish(struct nj_compiler *c);

@@ -150,11 +150,6 @@ void nj_vocabulary_close(struct nj_vocabulary *v)
     free(v);
 }
 
-const struct nj_tokenizer *nj_vocabulary_tokenizer(const struct nj_vocabulary *v)
-{
-    return v->tokenizer;
-}
-
 uint32_t nj_vocabulary_size(const struct nj_vocabulary *v)
 {
     return v->size;

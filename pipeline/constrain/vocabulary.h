@@ -13,7 +13,6 @@ struct nj_vocabulary;
 nj_status nj_vocabulary_open(const struct nj_tokenizer *tokenizer, struct nj_vocabulary **out, struct nj_error *error);
 void      nj_vocabulary_close(struct nj_vocabulary *vocabulary);
 
-const struct nj_tokenizer *nj_vocabulary_tokenizer(const struct nj_vocabulary *vocabulary);
-uint32_t                   nj_vocabulary_size(const struct nj_vocabulary *vocabulary); /* ids are 0 .. size - 1 */
+uint32_t nj_vocabulary_size(const struct nj_vocabulary *vocabulary); /* ids are 0 .. size - 1 */
 
 #endif

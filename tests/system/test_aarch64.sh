@@ -30,6 +30,10 @@ texts="conformance/test_tokenizer conformance/test_chat conformance/test_picture
 }
 for name in $kernels $models $texts; do
     log=${name##*/}
+    if tail -n 1 "$SCRATCH/log.$log" | grep -q '^0 passed, 0 failed'; then
+        skip "$log under qemu-aarch64: no reference files here"
+        continue
+    fi
     tap_result "$(cat "$SCRATCH/status.$log")" "$log under qemu-aarch64: $(tail -n 1 "$SCRATCH/log.$log")"
     [ "$(cat "$SCRATCH/status.$log")" = 0 ] || grep -v ' 0 failed' "$SCRATCH/log.$log" | tail -n 30 | sed 's/^/#   /'
 done

@@ -53,7 +53,7 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
 
-.PHONY: all help trapcam demo check bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots
+.PHONY: all help trapcam demo check bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots load
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -104,6 +104,9 @@ demo: all ## the main job on a drawn card with the built-in model
 bench: all $(BUILD)/tests/kernels/bench ## speed and memory on this machine
 	$(BUILD)/tests/kernels/bench
 	$(PROGRAM) bench
+
+load: all trapcam ## a card of 20,000 pictures of 2 to 3 MB taken in twice: time and peak memory
+	scripts/load-card $(BUILD)
 
 screenshots: all $(BUILD)/tests/system/test_station ## pictures of the nightly page, phone and desktop, light and dark (chromium)
 	scripts/screenshots $(BUILD)

@@ -30,7 +30,7 @@ static void burn_in(struct canvas *canvas, const struct shot *shot)
             canvas->label[(size_t)y * (size_t)canvas->width + (size_t)x] = 0;
         }
     for (const char *c = text; *c; c++, pen += 4 * dot)
-        for (int y = 0; y < 5 * dot; y++)
+        for (int y = 0; y < 5 * dot && y + dot < bar; y++)
             for (int x = 0; x < 3 * dot && pen + x < canvas->width; x++)
                 if (glyph(*c) >> (14 - (y / dot * 3 + x / dot)) & 1)
                     canvas->pixel[(size_t)(canvas->height - bar + dot + y) * (size_t)canvas->width + (size_t)(pen + x)] =

@@ -126,7 +126,9 @@ struct nj_scratch {       /* sized for pass_rows rows once, at open */
 struct nj_input {
     const float  *x; /* [n][cols] */
     uint32_t      n, cols;
-    struct nj_act act; /* tiled order; tokens == 0: not made yet */
+    bool          patches; /* of a picture: 14-bit integers will do for plain weights (finer than the reference's own bf16) */
+    int           which;   /* 16, 14, 8 or 0, as in nj_kernels_act */
+    struct nj_act act;     /* tokens == 0: not made yet */
 };
 
 struct nj_engine {

@@ -5,8 +5,9 @@
 /* Rows of W that one thread takes at a time where a row is widened before use, and where products of few tokens are spread over threads. */
 #define ROW_BLOCK       64u
 #define LOW_RANK_BLOCK  256u
-#define GEMM_PANELS     8u /* of 16 rows: what one thread takes at a time when there are many tokens */
-#define CHUNKS_A_THREAD 4u /* with few tokens: pieces that a thread takes, so that a slow core does not hold up the others */
+#define GEMM_PANELS     8u  /* of 16 rows: what one thread takes at a time when there are many tokens */
+#define PLAIN_TOKENS    48u /* from so many on it pays to make integers of plain weights on the way */
+#define CHUNKS_A_THREAD 4u  /* with few tokens: pieces that a thread takes, so that a slow core does not hold up the others */
 
 void nj_input_set(struct nj_input *input, const float *x, uint32_t n, uint32_t cols)
 {
@@ -25,26 +26,24 @@ static void quantise_tile(void *arg, size_t index, unsigned thread)
     job->quantize(job->input->x, job->input->cols, &job->input->act, (uint32_t)index, 1);
 }
 
-/* `which` = 16, 8 or 0 (row order) as in nj_kernels_act; `group` is that of the weights. */
-static bool is_quantised(const struct nj_engine *engine, const struct nj_input *input, int which, uint32_t group)
+/* `which` = 16, 14, 8 or 0 (row order) as in nj_kernels_act; `group` is that of the weights. */
+static bool is_quantised(const struct nj_input *input, int which, uint32_t group)
 {
-    enum nj_act_order order = which == 16 ? engine->kernels.order16 : which == 8 ? NJ_ORDER_BYTES : engine->kernels.order_rows;
-    return input->act.tokens && input->act.order == order && input->act.group == nj_act_group(input->cols, group);
+    return input->act.tokens && input->which == which && input->act.group == nj_act_group(input->cols, group);
 }
 
 static void quantise(struct nj_engine *engine, struct nj_input *input, int which, uint32_t group)
 {
     const struct nj_kernels *k   = &engine->kernels;
-    struct quantise          job = {input, which == 16 ? k->a16_quantize : which == 8 ? k->a8_quantize : k->a16_rows_quantize};
-    if (is_quantised(engine, input, which, group))
+    struct quantise          job = {input, which == 16   ? k->a16_quantize
+                                           : which == 14 ? k->a14_quantize
+                                           : which == 8  ? k->a8_quantize
+                                                         : k->a16_rows_quantize};
+    if (is_quantised(input, which, group))
         return;
+    input->which = which;
     nj_kernels_act(k, which, input->n, input->cols, nj_act_group(input->cols, group), engine->act_memory, &input->act);
     nj_pool_run(engine->pool, nj_act_tiles(&input->act), quantise_tile, &job);
-}
-
-static int tiled_width(const struct nj_engine *engine)
-{
-    return engine->arithmetic == NJ_POWER_SAVER ? 8 : 16;
 }
 
 /* One product, cut into chunks of rows (of panels for int4). */
@@ -52,7 +51,9 @@ struct work {
     struct nj_product       product;
     const struct nj_linear *up; /* fused gate: the other half */
     uint32_t                chunk, chunks;
-    bool                    panels;
+    int                     which;  /* how the input is quantised for it; -1: not at all */
+    uint32_t                group;  /* of the weights, if it is */
+    bool                    panels; /* computed by panels of 16 rows */
 };
 
 #define MAX_WORKS 4
@@ -106,12 +107,18 @@ static void panels(const struct job *job, const struct work *work, uint32_t firs
     const struct nj_product *product = &work->product;
     const struct nj_act     *act     = &job->input->act;
     void                    *scratch = job->engine->scratch.thread_kernel + thread * job->engine->scratch.thread_kernel_stride;
-    bool                     narrow  = act->order == NJ_ORDER_BYTES;
-    if (work->up)
+    bool                     narrow  = work->which == 8;
+    if (work->which == 14) {
+        static const enum nj_number numbers[] = {
+            [NJ_LINEAR_F32] = NJ_NUMBER_F32, [NJ_LINEAR_F16] = NJ_NUMBER_F16, [NJ_LINEAR_BF16] = NJ_NUMBER_BF16};
+        struct nj_plain plain = {product->linear->plain, numbers[product->linear->kind], product->linear->rows, product->linear->cols};
+        k->w12a14_gemm(&plain, act, first, count, product->out, product->stride, scratch);
+    } else if (work->up) {
         (narrow ? k->w4a8_gelu_up : k->w4a16_gelu_up)(&product->linear->w4, &work->up->w4, act, first, count, product->out, product->stride,
                                                       scratch);
-    else
+    } else {
         (narrow ? k->w4a8_gemm : k->w4a16_gemm)(&product->linear->w4, act, first, count, product->out, product->stride, scratch);
+    }
 }
 
 static void run_chunk(void *arg, size_t index, unsigned thread)
@@ -181,14 +188,11 @@ static void add_low_rank(struct nj_engine *engine, const struct nj_input *input,
 /* Makes the input as this work reads it. False if that would take it away from the works before. */
 static bool take_input(struct job *job, const struct work *work, bool taken)
 {
-    const struct nj_linear *linear = work->product.linear;
-    uint32_t                group  = work->panels ? linear->w4.group : linear->i8.group;
-    int                     which  = work->panels ? tiled_width(job->engine) : 0;
-    if (!work->panels && linear->kind != NJ_LINEAR_I8)
+    if (work->which < 0)
         return true;
-    if (taken && !is_quantised(job->engine, job->input, which, group))
+    if (taken && !is_quantised(job->input, work->which, work->group))
         return false;
-    quantise(job->engine, job->input, which, group);
+    quantise(job->engine, job->input, work->which, work->group);
     return true;
 }
 
@@ -209,14 +213,30 @@ static size_t run_some(struct job *job, size_t first)
     return first + some.count;
 }
 
+/* Decides how a product is computed. */
 static void add_work(struct job *job, const struct nj_product *product, const struct nj_linear *up)
 {
-    struct work *work = &job->works[job->count++];
-    *work             = (struct work){.product = *product, .up = up, .panels = product->linear->kind == NJ_LINEAR_W4 && !product->index};
+    const struct nj_linear *linear = product->linear;
+    struct work            *work   = &job->works[job->count++];
+    bool                    plain  = linear->kind >= NJ_LINEAR_F32;
+    *work                          = (struct work){.product = *product, .up = up, .which = -1};
     if (work->product.stride == 0)
-        work->product.stride = product->linear->rows;
+        work->product.stride = linear->rows;
     if (work->product.rows == 0)
-        work->product.rows = product->linear->rows;
+        work->product.rows = linear->rows;
+    if (linear->kind == NJ_LINEAR_I8) {
+        work->which = 0;
+        work->group = linear->i8.group;
+    } else if (linear->kind == NJ_LINEAR_W4 && !product->index) {
+        work->panels = true;
+        work->which  = job->engine->arithmetic == NJ_POWER_SAVER ? 8 : 16;
+        work->group  = linear->w4.group;
+    } else if (plain && job->input->patches && !nj_is_exact(job->engine) && job->input->n >= PLAIN_TOKENS &&
+               linear->cols % NJ_W4_COLS_MULTIPLE == 0) {
+        work->panels = true;
+        work->which  = 14;
+        work->group  = linear->cols;
+    }
 }
 
 static void tell(const struct nj_engine *engine, const struct nj_input *input, const struct nj_linear *linear)
@@ -235,6 +255,7 @@ void nj_linear(struct nj_engine *engine, struct nj_input *input, const struct nj
         if (used == &part)
             nj_input_set(&part, input->x + (size_t)token * input->cols,
                          input->n - token < engine->pass_rows ? input->n - token : engine->pass_rows, input->cols);
+        used->patches = input->patches;
         for (size_t i = 0; i < count && i < MAX_WORKS; i++) {
             add_work(&job, &products[i], NULL);
             job.works[i].product.out += token * job.works[i].product.stride;

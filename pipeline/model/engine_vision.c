@@ -117,18 +117,39 @@ static void multiply(struct tower *tower, const struct nj_linear *linear, const 
     struct nj_input   input;
     struct nj_product product = {.linear = linear, .out = y};
     nj_input_set(&input, x, n, linear->cols);
+    input.patches = true;
     nj_linear(tower->engine, &input, &product, 1);
 }
 
-/* y = clamp(W clamp(x)); an adapter acts between the clamps. */
-static void clipped_linear(struct tower *tower, const struct nj_clipped *clip, const struct nj_linear *linear, const float *x, float *y)
+/* One of several products that read the same vector: y = clamp(W clamp(x)). An adapter acts between the clamps. */
+struct clipped {
+    const struct nj_clipped *clip;
+    const struct nj_linear  *linear;
+    float                   *out;
+};
+
+/* `count` of them, at most 3. Those with the same input bounds (all, in checkpoints seen so far) share the clamped input. */
+static void clipped_linears(struct tower *tower, const struct clipped *list, size_t count, const float *x)
 {
     struct clamp_input job = {tower, x};
-    tower->clip            = clip;
-    tower->clip_out        = y;
-    nj_pool_run(tower->engine->pool, tower->count, clamp_input_row, &job);
-    multiply(tower, linear, tower->clamped, tower->count, y);
-    each_patch(tower, clamp_output_row);
+    for (size_t first = 0, end; first < count; first = end) {
+        struct nj_product products[3];
+        struct nj_input   input;
+        tower->clip = list[first].clip;
+        for (end = first;
+             end < count && list[end].clip->input_min == tower->clip->input_min && list[end].clip->input_max == tower->clip->input_max;
+             end++)
+            products[end - first] = (struct nj_product){.linear = list[end].linear, .out = list[end].out};
+        nj_pool_run(tower->engine->pool, tower->count, clamp_input_row, &job);
+        nj_input_set(&input, tower->clamped, tower->count, tower->clip->weight.cols);
+        input.patches = true;
+        nj_linear(tower->engine, &input, products, end - first);
+    }
+    for (size_t i = 0; i < count; i++) {
+        tower->clip     = list[i].clip;
+        tower->clip_out = list[i].out;
+        each_patch(tower, clamp_output_row);
+    }
 }
 
 /* First half of a head turns by the column, second half by the row. */
@@ -236,22 +257,23 @@ static void encoder_layer(struct tower *tower)
 {
     const struct nj_vision_layer   *layer   = tower->layer;
     const struct nj_vision_linears *linears = tower->linears;
-    tower->norm                             = layer->input_norm;
+    const struct clipped            qkv[]   = {
+                     {&layer->q, &linears->q, tower->q}, {&layer->k, &linears->k, tower->k}, {&layer->v, &linears->v, tower->v}};
+    const struct clipped o[] = {{&layer->o, &linears->o, tower->out}}, down[] = {{&layer->down, &linears->down, tower->out}};
+    const struct clipped mlp[] = {{&layer->gate, &linears->gate, tower->gate}, {&layer->up, &linears->up, tower->up}};
+    tower->norm                = layer->input_norm;
     each_patch(tower, norm_row);
-    clipped_linear(tower, &layer->q, &linears->q, tower->normed, tower->q);
-    clipped_linear(tower, &layer->k, &linears->k, tower->normed, tower->k);
-    clipped_linear(tower, &layer->v, &linears->v, tower->normed, tower->v);
+    clipped_linears(tower, qkv, 3, tower->normed);
     each_patch(tower, heads_row);
     attend(tower);
-    clipped_linear(tower, &layer->o, &linears->o, tower->normed, tower->out);
+    clipped_linears(tower, o, 1, tower->normed);
     tower->norm = layer->post_attention_norm;
     each_patch(tower, add_normed_row);
     tower->norm = layer->pre_mlp_norm;
     each_patch(tower, norm_row);
-    clipped_linear(tower, &layer->gate, &linears->gate, tower->normed, tower->gate);
-    clipped_linear(tower, &layer->up, &linears->up, tower->normed, tower->up);
+    clipped_linears(tower, mlp, 2, tower->normed);
     each_patch(tower, gate_row);
-    clipped_linear(tower, &layer->down, &linears->down, tower->gate, tower->out);
+    clipped_linears(tower, down, 1, tower->gate);
     tower->norm = layer->post_mlp_norm;
     each_patch(tower, add_normed_row);
 }

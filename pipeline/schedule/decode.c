@@ -17,8 +17,6 @@
 
 #include <nettle/sha2.h>
 
-#define MAX_TOGETHER 8
-
 struct nj_decoder {
     const struct nj_conf *conf;
     struct nj_pool       *pool;
@@ -136,12 +134,27 @@ static nj_status load(struct nj_decoder *decoder, const struct nj_db_waiting *bu
     return strcmp(hex, frame->hash) ? nj_fail(error, "%s: its content changed since it was ingested", frame->path) : NJ_OK;
 }
 
-/* A burst with its pictures in memory. */
+/* A burst with its pictures in memory, and what came of it. */
 struct loaded {
     const struct nj_db_waiting *burst;
     struct nj_picture           frames[NJ_READER_MAX_FRAMES];
     unsigned                    count;
     char                        local_datetime[NJ_TIME_TEXT];
+    nj_status                   outcome;
+    struct nj_error             why; /* of a failure */
+};
+
+/* Bursts that are read together. */
+struct batch {
+    struct nj_decoder    *decoder;
+    struct nj_db         *db;
+    struct nj_decoded    *out;
+    uint32_t              soft_tokens;
+    double                watts, seconds; /* seconds: each burst's share */
+    size_t                count;
+    struct loaded         loaded[NJ_DECODER_TOGETHER];
+    struct nj_burst_input inputs[NJ_DECODER_TOGETHER];
+    struct nj_reading     readings[NJ_DECODER_TOGETHER];
 };
 
 static void unload(struct loaded *loaded)
@@ -185,13 +198,19 @@ static size_t add_reasons(struct nj_db_reason *out, uint32_t set, enum nj_db_rea
     return count;
 }
 
-/* From what the reader says to what the store keeps; strings stay where they are. */
-static nj_status store(struct nj_decoder *decoder, struct nj_db *db, const struct loaded *loaded, const struct nj_reading *reading,
-                       uint32_t soft_tokens, double seconds, double watts, struct nj_error *error)
+static double energy_wh(const struct batch *batch)
 {
-    struct nj_db_detection detections[NJ_MAX_DETECTIONS];
-    struct nj_db_reason    reasons[3 * NJ_REASONS + NJ_MAX_REASONS];
-    const struct nj_event *event = &reading->event;
+    return isnan(batch->watts) ? 0 : batch->watts * batch->seconds / 3600;
+}
+
+/* From what the reader says to what the store keeps; strings stay where they are. */
+static nj_status store(const struct batch *batch, size_t index, struct nj_error *error)
+{
+    const struct nj_decoder *decoder = batch->decoder;
+    const struct nj_reading *reading = &batch->readings[index];
+    struct nj_db_detection   detections[NJ_MAX_DETECTIONS];
+    struct nj_db_reason      reasons[3 * NJ_REASONS + NJ_MAX_REASONS];
+    const struct nj_event   *event = &reading->event;
     for (unsigned i = 0; i < event->detection_count; i++) {
         const struct nj_detection *d = &event->detections[i];
         double                     p = reading->species_calibrated[i];
@@ -238,46 +257,44 @@ static nj_status store(struct nj_decoder *decoder, struct nj_db *db, const struc
                                   .priority        = nj_priority_names[reading->priority],
                                   .json            = decoder->conf->database.keep_json ? reading->json : NULL,
                                   .model           = decoder->model,
-                                  .soft_tokens     = soft_tokens,
-                                  .seconds         = seconds,
-                                  .energy_wh       = isnan(watts) ? 0 : watts * seconds / 3600,
+                                  .soft_tokens     = batch->soft_tokens,
+                                  .seconds         = batch->seconds,
+                                  .energy_wh       = energy_wh(batch),
                                   .detections      = detections,
                                   .detection_count = event->detection_count,
                                   .reasons         = reasons,
                                   .reason_count    = reason_count,
                                   .choices         = choices,
                                   .choice_count    = decoder->conf->sentinel.store_probabilities ? reading->choice_count : 0};
-    nj_status           status = nj_db_finish(db, loaded->burst->event, &answer, error);
+    nj_status           status = nj_db_finish(batch->db, batch->loaded[index].burst->event, &answer, error);
     free(choices);
     return status;
 }
 
-/* Marks the bursts as running and loads them; what cannot be loaded gets its outcome at once. Gives how many are ready for the model. */
-static nj_status prepare(struct nj_decoder *decoder, struct nj_db *db, const struct nj_db_waiting *bursts, size_t count,
-                         struct loaded *loaded, size_t *ready, struct nj_decoded *out, struct nj_error *error)
+/* Marks the bursts as running and loads them; what cannot be loaded gets its outcome at once. */
+static nj_status prepare(struct batch *batch, const struct nj_db_waiting *bursts, size_t count, struct nj_error *error)
 {
-    *ready = 0;
     for (size_t i = 0; i < count; i++) {
-        struct nj_error why    = {{0}};
-        nj_status       status = nj_db_burst_start(db, bursts[i].event, error);
+        struct loaded *loaded = &batch->loaded[batch->count];
+        nj_status      status = nj_db_burst_start(batch->db, bursts[i].event, error);
         if (status == NJ_NOT_FOUND)
             continue;
         if (status != NJ_OK)
             return status;
-        status = load_frames(decoder, &bursts[i], &loaded[*ready], &why);
+        status = load_frames(batch->decoder, &bursts[i], loaded, &loaded->why);
         if (status == NJ_OK) {
-            ++*ready;
+            batch->count++;
             continue;
         }
-        unload(&loaded[*ready]);
-        nj_log(NJ_LOG_WARNING, "event %s: %s", bursts[i].event_id, why.text);
+        unload(loaded);
+        nj_log(NJ_LOG_WARNING, "event %s: %s", bursts[i].event_id, loaded->why.text);
         /* A card that is away may come back; a picture that cannot be read will not read itself. */
         if (status == NJ_NOT_FOUND) {
-            out->deferred++;
-            status = nj_db_burst_defer(db, bursts[i].event, why.text, error);
+            batch->out->deferred++;
+            status = nj_db_burst_defer(batch->db, bursts[i].event, loaded->why.text, error);
         } else {
-            out->failed++;
-            status = nj_db_burst_fail(db, bursts[i].event, why.text, 0, 0, error);
+            batch->out->failed++;
+            status = nj_db_burst_fail(batch->db, bursts[i].event, loaded->why.text, 0, 0, error);
         }
         if (status != NJ_OK)
             return status;
@@ -285,52 +302,90 @@ static nj_status prepare(struct nj_decoder *decoder, struct nj_db *db, const str
     return NJ_OK;
 }
 
+static struct nj_burst_input input_of(const struct batch *batch, const struct loaded *loaded)
+{
+    const struct nj_db_waiting *burst = loaded->burst;
+    bool                        known = burst->started_at != NJ_DB_NO_TIME;
+    return (struct nj_burst_input){.record      = {.event_id       = burst->event_id,
+                                                   .site_id        = batch->decoder->conf->station.site,
+                                                   .local_datetime = loaded->local_datetime,
+                                                   .hour           = known ? (int)(((burst->started_at % 86400) + 86400) % 86400 / 3600) : -1,
+                                                   .frame_count    = loaded->count},
+                                   .frames      = loaded->frames,
+                                   .soft_tokens = batch->soft_tokens};
+}
+
+/* Asks the model about all bursts together; if that fails, one by one, so that a burst that cannot be read takes no other with it. */
+static void read_batch(struct batch *batch)
+{
+    struct nj_reader *reader = batch->decoder->reader;
+    struct nj_error   why    = {{0}};
+    for (size_t i = 0; i < batch->count; i++)
+        batch->inputs[i] = input_of(batch, &batch->loaded[i]);
+    if (batch->count > 1)
+        nj_log(NJ_LOG_INFO, "%zu bursts are read together", batch->count);
+    nj_status status = nj_reader_read(reader, batch->inputs, batch->count, batch->readings, &why);
+    if (status == NJ_ERROR && batch->count > 1)
+        nj_log(NJ_LOG_WARNING, "%s; the %zu bursts are read one by one", why.text, batch->count);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct loaded *loaded = &batch->loaded[i];
+        if (status != NJ_ERROR || batch->count == 1) {
+            loaded->outcome = status;
+            loaded->why     = why;
+        } else { /* once stopped, the engine stops the others, too */
+            loaded->outcome = nj_reader_read(reader, &batch->inputs[i], 1, &batch->readings[i], &loaded->why);
+        }
+    }
+}
+
+/* Writes down what came of one burst. */
+static nj_status keep(struct batch *batch, size_t index, struct nj_error *error)
+{
+    const struct loaded *loaded = &batch->loaded[index];
+    nj_status            status;
+    switch (loaded->outcome) {
+    case NJ_OK:
+        status = store(batch, index, error);
+        batch->out->done += status == NJ_OK;
+        return status;
+    case NJ_STOPPED:
+        return nj_db_burst_again(batch->db, loaded->burst->event, NULL, batch->seconds, energy_wh(batch), error);
+    default:
+        nj_log(NJ_LOG_WARNING, "event %s: %s", loaded->burst->event_id, loaded->why.text);
+        status = nj_db_burst_fail(batch->db, loaded->burst->event, loaded->why.text, batch->seconds, energy_wh(batch), error);
+        batch->out->failed += status == NJ_OK;
+        return status;
+    }
+}
+
 nj_status nj_decoder_read(struct nj_decoder *decoder, struct nj_db *db, const struct nj_db_waiting *bursts, size_t count,
                           uint32_t soft_tokens, double watts, struct nj_decoded *out, struct nj_error *error)
 {
-    const struct nj_clock *clock = nj_clock_system();
-    int64_t                began = clock->monotonic_ms(clock->self);
-    struct loaded          loaded[MAX_TOGETHER];
-    struct nj_burst_input  inputs[MAX_TOGETHER];
-    struct nj_reading      readings[MAX_TOGETHER] = {0};
-    struct nj_error        why                    = {{0}};
-    size_t                 ready                  = 0;
-    *out                                          = (struct nj_decoded){0};
-    if (count > MAX_TOGETHER)
-        count = MAX_TOGETHER;
-    nj_status status = prepare(decoder, db, bursts, count, loaded, &ready, out, error);
-    for (size_t i = 0; i < ready; i++) {
-        const struct nj_db_waiting *burst = loaded[i].burst;
-        inputs[i]                         = (struct nj_burst_input){
-                                    .record      = {.event_id       = burst->event_id,
-                                                    .site_id        = decoder->conf->station.site,
-                                                    .local_datetime = loaded[i].local_datetime,
-                                                    .hour        = burst->started_at == NJ_DB_NO_TIME ? -1 : (int)(((burst->started_at % 86400) + 86400) % 86400 / 3600),
-                                                    .frame_count = loaded[i].count},
-                                    .frames      = loaded[i].frames,
-                                    .soft_tokens = soft_tokens};
-    }
-    nj_status read = status == NJ_OK && ready ? nj_reader_read(decoder->reader, inputs, ready, readings, &why) : status;
+    const struct nj_clock *clock   = nj_clock_system();
+    int64_t                began   = clock->monotonic_ms(clock->self);
+    size_t                 stopped = 0;
+    *out                           = (struct nj_decoded){0};
+    if (count == 0 || count > NJ_DECODER_TOGETHER)
+        return nj_fail(error, "%zu bursts: 1 to %d can be read together", count, NJ_DECODER_TOGETHER);
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (!batch)
+        return nj_fail(error, "no memory for %zu bursts", count);
+    *batch           = (struct batch){.decoder = decoder, .db = db, .out = out, .soft_tokens = soft_tokens, .watts = watts};
+    nj_status status = prepare(batch, bursts, count, error);
+    if (status == NJ_OK && batch->count)
+        read_batch(batch);
     out->seconds   = (double)(clock->monotonic_ms(clock->self) - began) / 1000;
-    for (size_t i = 0; i < ready; i++) {
-        double    share = out->seconds / (double)ready;
-        nj_status kept;
-        if (read == NJ_OK)
-            kept = store(decoder, db, &loaded[i], &readings[i], soft_tokens, share, watts, error);
-        else if (read == NJ_STOPPED || status != NJ_OK)
-            kept = nj_db_burst_again(db, loaded[i].burst->event, NULL, share, isnan(watts) ? 0 : watts * share / 3600, error);
-        else
-            kept = nj_db_burst_fail(db, loaded[i].burst->event, why.text, share, isnan(watts) ? 0 : watts * share / 3600, error);
+    batch->seconds = out->seconds / (double)(batch->count ? batch->count : 1);
+    for (size_t i = 0; i < batch->count; i++) {
+        if (status != NJ_OK) /* a store that fails: what was not written down waits again */
+            batch->loaded[i].outcome = NJ_STOPPED;
+        stopped += batch->loaded[i].outcome == NJ_STOPPED;
+        nj_status kept = keep(batch, i, error);
         if (kept != NJ_OK)
             status = kept;
-        else if (read == NJ_OK)
-            out->done++;
-        else if (read != NJ_STOPPED)
-            out->failed++;
-        nj_reading_free(&readings[i]);
-        unload(&loaded[i]);
+        nj_reading_free(&batch->readings[i]);
+        unload(&batch->loaded[i]);
     }
-    if (read == NJ_ERROR && status == NJ_OK)
-        nj_log(NJ_LOG_WARNING, "%s", why.text);
-    return status == NJ_OK && read == NJ_STOPPED ? nj_fail_as(NJ_STOPPED, error, "stopped while reading; the burst waits again") : status;
+    free(batch);
+    return status == NJ_OK && stopped ? nj_fail_as(NJ_STOPPED, error, "stopped while reading; %zu bursts wait again", stopped) : status;
 }

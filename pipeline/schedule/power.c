@@ -25,7 +25,7 @@ struct nj_power {
     struct nj_battery_reading reading;
     double                    celsius;
     int64_t                   looked_ms, sleep_until_s, newest;
-    unsigned                  blind_left;
+    unsigned                  blind_left, together;
     bool                      mains, may_go_on;
     char                      reason[NJ_SCHEDULE_REASON];
 };
@@ -93,6 +93,7 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
                                .may_go_on  = true,
                                .mains      = !strcmp(conf->power.battery, "none")};
     nj_schedule_settings_from(conf, &settings);
+    power->together  = settings.max_batch;
     nj_status status = nj_alarm_open(conf->power.wake, power->clock, &power->alarm, error);
     /* The first thing of all: whatever happens from here on, the station wakes again. */
     if (status == NJ_OK)
@@ -157,6 +158,14 @@ static void announce(struct nj_power *power, const struct nj_db_waiting *bursts,
     power->newest = newest;
 }
 
+/* The first `most` of the list, which is in order of interest. */
+static void take_first(size_t count, unsigned most, struct nj_allowance *out)
+{
+    for (; out->count < count && out->count < most && out->count < NJ_SCHEDULE_TOGETHER; out->count++)
+        out->bursts[out->count] = out->count;
+    out->run = out->count > 0;
+}
+
 void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out)
 {
     uint32_t soft = power->conf->model.soft_tokens ? (uint32_t)power->conf->model.soft_tokens : 280;
@@ -172,13 +181,13 @@ void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts,
         return;
     }
     if (force || power->mains) {
-        out->run = true;
+        take_first(count, power->together, out);
         snprintf(out->reason, sizeof out->reason, force ? "asked for" : "on mains: no battery source is set");
         return;
     }
     if (isnan(power->reading.percent)) {
-        out->run = power->blind_left > 0;
-        power->blind_left -= out->run;
+        take_first(count, power->together < power->blind_left ? power->together : power->blind_left, out);
+        power->blind_left -= (unsigned)out->count;
         snprintf(out->reason, sizeof out->reason, "the battery is not known (%.90s): %u bursts a run", power->reading.words,
                  NJ_POWER_BLIND_BURSTS);
         power->sleep_until_s = wall_s(power) + MAINS_NAP_S;
@@ -191,19 +200,24 @@ void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts,
     nj_schedule_decide(power->schedule, queue, queue ? count : 0, &decision);
     free(queue);
     out->run         = decision.action == NJ_SCHEDULE_RUN;
-    out->burst       = out->run ? decision.burst : 0;
+    out->count       = out->run ? decision.batch : 0;
     out->soft_tokens = out->run ? (uint32_t)decision.soft_tokens : soft;
+    memcpy(out->bursts, decision.together, out->count * sizeof *out->bursts);
     snprintf(out->reason, sizeof out->reason, "%s", decision.reason);
     if (!out->run)
         power->sleep_until_s = decision.until_s;
 }
 
-void nj_power_ran(struct nj_power *power, const struct nj_db_waiting *burst, uint32_t soft_tokens, double seconds, bool complete)
+void nj_power_ran(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, uint32_t soft_tokens, double seconds,
+                  bool complete)
 {
     struct nj_moment  moment;
-    struct nj_waiting waiting = waiting_of(burst);
+    struct nj_waiting waiting[NJ_SCHEDULE_TOGETHER];
+    for (size_t i = 0; i < count && i < NJ_SCHEDULE_TOGETHER; i++)
+        waiting[i] = waiting_of(&bursts[i]);
     moment_now(power, &moment);
-    nj_schedule_ran(power->schedule, &moment, &waiting, soft_tokens, seconds, complete);
+    nj_schedule_ran(power->schedule, &moment, waiting, count < NJ_SCHEDULE_TOGETHER ? count : NJ_SCHEDULE_TOGETHER, soft_tokens, seconds,
+                    complete);
 }
 
 bool nj_power_may_go_on(struct nj_power *power, char reason[NJ_SCHEDULE_REASON])

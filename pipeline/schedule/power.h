@@ -21,7 +21,8 @@ struct nj_power;
 /* What may be done next. */
 struct nj_allowance {
     bool     run;
-    size_t   burst; /* index into the list that was given */
+    size_t   bursts[NJ_SCHEDULE_TOGETHER]; /* indices into the list that was given: what to read together, the best first */
+    size_t   count;
     uint32_t soft_tokens;
     char     reason[NJ_SCHEDULE_REASON];
 };
@@ -34,8 +35,9 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
 /* Which of these waiting bursts to read now, if any. force: the budget does not count, the floor and the heat do. */
 void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out);
 
-/* After a burst: what it took. */
-void nj_power_ran(struct nj_power *power, const struct nj_db_waiting *burst, uint32_t soft_tokens, double seconds, bool complete);
+/* After `count` bursts that were read together: what they took. complete: all were read to their end. */
+void nj_power_ran(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, uint32_t soft_tokens, double seconds,
+                  bool complete);
 
 /* Asked from inside the token loop, cheap: looks at the gauge every ten seconds. false: the floor is reached or the board too hot; `reason` says which. */
 bool nj_power_may_go_on(struct nj_power *power, char reason[NJ_SCHEDULE_REASON]);

@@ -303,6 +303,19 @@ static void decide_sleep(struct nj_schedule *schedule, size_t count, struct nj_d
         say(decision, "%.0f %% left: %zu wait for more sun", percent(schedule, schedule->stored_wh), count);
 }
 
+/* What else goes through the model with the best one: worth the price, too, and paid for as if it were read alone. The queue's own order decides. */
+static void add_others(const struct nj_schedule *schedule, const struct nj_waiting *queue, size_t count, double price, double spent_wh,
+                       double kept_wh, struct nj_decision *decision)
+{
+    for (size_t i = 0; i < count && decision->batch < schedule->set.max_batch && decision->batch < NJ_SCHEDULE_TOGETHER; i++) {
+        double cost = nj_schedule_units(schedule, queue[i].frames) * nj_schedule_unit_wh(schedule);
+        if (i == decision->burst || schedule->stored_wh - spent_wh - cost < kept_wh || merit(schedule, &queue[i]) < price)
+            continue;
+        decision->together[decision->batch++] = i;
+        spent_wh += cost;
+    }
+}
+
 void nj_schedule_decide(struct nj_schedule *schedule, const struct nj_waiting *queue, size_t count, struct nj_decision *decision)
 {
     const struct nj_schedule_settings *set = &schedule->set;
@@ -321,11 +334,14 @@ void nj_schedule_decide(struct nj_schedule *schedule, const struct nj_waiting *q
     if (best < count) {
         double cost  = nj_schedule_units(schedule, queue[best].frames) * nj_schedule_unit_wh(schedule);
         double price = PRICE_TRUST * nj_price_at(&schedule->price, &schedule->sky, schedule->stored_wh - cost / 2);
-        if (best_merit >= price && schedule->stored_wh - cost >= fmax(schedule->reserve_wh, set->floor_wh + MARGIN * set->battery_wh)) {
-            decision->action  = NJ_SCHEDULE_RUN;
-            decision->burst   = best;
-            decision->park_wh = set->floor_wh + PARK * set->battery_wh;
-            schedule->doing   = NJ_DOING_WORK;
+        double kept  = fmax(schedule->reserve_wh, set->floor_wh + MARGIN * set->battery_wh);
+        if (best_merit >= price && schedule->stored_wh - cost >= kept) {
+            decision->action      = NJ_SCHEDULE_RUN;
+            decision->burst       = best;
+            decision->together[0] = best;
+            decision->park_wh     = set->floor_wh + PARK * set->battery_wh;
+            schedule->doing       = NJ_DOING_WORK;
+            add_others(schedule, queue, count, price, cost, kept, decision);
             say(decision, "interest %.2f at %.0f %% charge", queue[best].interest, percent(schedule, schedule->stored_wh));
             return;
         }
@@ -338,9 +354,15 @@ bool nj_schedule_may_go_on(const struct nj_schedule *schedule, const struct nj_m
     return !(moment->stored_wh <= schedule->set.floor_wh + PARK * schedule->set.battery_wh);
 }
 
-void nj_schedule_ran(struct nj_schedule *schedule, const struct nj_moment *moment, const struct nj_waiting *burst, int64_t soft_tokens,
-                     double seconds, bool complete)
+static unsigned counted_frames(const struct nj_schedule *schedule, const struct nj_waiting *burst)
 {
+    return burst->frames > schedule->set.max_frames ? schedule->set.max_frames : burst->frames;
+}
+
+void nj_schedule_ran(struct nj_schedule *schedule, const struct nj_moment *moment, const struct nj_waiting *bursts, size_t count,
+                     int64_t soft_tokens, double seconds, bool complete)
+{
+    double expected[NJ_SCHEDULE_TOGETHER], sum = 0;
     /* Isnan of either charge makes the comparison false. */
     if (moment->stored_wh < FULL * schedule->set.battery_wh && !schedule->blind && fabs(moment->panel_w - schedule->panel_w) < 0.2) {
         double in_wh = CHARGE * (moment->panel_w + schedule->panel_w) / 2 * seconds / NJ_HOUR_S;
@@ -348,7 +370,9 @@ void nj_schedule_ran(struct nj_schedule *schedule, const struct nj_moment *momen
     }
     schedule->doing = NJ_DOING_WORK;
     nj_schedule_look(schedule, moment, NJ_LOOK_AGAIN);
-    if (complete)
-        nj_cost_learn(&schedule->cost, burst->frames > schedule->set.max_frames ? schedule->set.max_frames : burst->frames, soft_tokens,
-                      burst->done_s + seconds);
+    count = complete && count < NJ_SCHEDULE_TOGETHER ? count : complete ? NJ_SCHEDULE_TOGETHER : 0;
+    for (size_t i = 0; i < count; i++)
+        sum += expected[i] = nj_cost_seconds(&schedule->cost, counted_frames(schedule, &bursts[i]), soft_tokens);
+    for (size_t i = 0; i < count; i++) /* each took its share of what all were expected to take */
+        nj_cost_learn(&schedule->cost, counted_frames(schedule, &bursts[i]), soft_tokens, bursts[i].done_s + seconds * expected[i] / sum);
 }

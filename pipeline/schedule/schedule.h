@@ -27,9 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NJ_SCHEDULE_FRESH_S (72 * 3600) /* a burst read later than this is worth half */
-#define NJ_SCHEDULE_KINDS   24
-#define NJ_SCHEDULE_REASON  160
+#define NJ_SCHEDULE_FRESH_S  (72 * 3600) /* a burst read later than this is worth half */
+#define NJ_SCHEDULE_KINDS    24
+#define NJ_SCHEDULE_REASON   160
+#define NJ_SCHEDULE_TOGETHER 8 /* bursts that can be read together */
 
 struct nj_schedule_settings {
     double   latitude, longitude;
@@ -72,15 +73,16 @@ enum nj_schedule_action { NJ_SCHEDULE_SLEEP, NJ_SCHEDULE_RUN };
 
 struct nj_decision {
     enum nj_schedule_action action;
-    size_t                  burst;                      /* RUN: index into the queue */
-    int64_t                 soft_tokens;                /* RUN */
-    unsigned                batch;                      /* RUN: how many of this kind may be decoded together, this one included */
-    unsigned                threads;                    /* RUN */
-    double                  park_wh;                    /* RUN: park when stored energy falls to this */
-    int64_t                 until_s;                    /* SLEEP: wall clock of the next wake, always later than now */
-    double                  price;                      /* interest per Wh that work must earn now */
-    size_t                  deferred;                   /* bursts that wait for more sun */
-    char                    reason[NJ_SCHEDULE_REASON]; /* one clause in words, no commas */
+    size_t                  burst;       /* RUN: index into the queue */
+    int64_t                 soft_tokens; /* RUN */
+    unsigned                batch;       /* RUN: how many may be read together, this one included; at most settings.max_batch */
+    size_t                  together[NJ_SCHEDULE_TOGETHER]; /* RUN: [batch] them, this one first */
+    unsigned                threads;                        /* RUN */
+    double                  park_wh;                        /* RUN: park when stored energy falls to this */
+    int64_t                 until_s;                        /* SLEEP: wall clock of the next wake, always later than now */
+    double                  price;                          /* interest per Wh that work must earn now */
+    size_t                  deferred;                       /* bursts that wait for more sun */
+    char                    reason[NJ_SCHEDULE_REASON];     /* one clause in words, no commas */
 };
 
 struct nj_schedule;
@@ -103,9 +105,10 @@ void nj_schedule_decide(struct nj_schedule *plan, const struct nj_waiting *queue
 /* Whether a run that was decided may continue; the caller parks it when not. */
 bool nj_schedule_may_go_on(const struct nj_schedule *plan, const struct nj_moment *moment);
 
-/* The run of `burst` ended after `seconds` of work in this stretch; `complete`: decoded to its end, else parked or cut. Looks, too. */
-void nj_schedule_ran(struct nj_schedule *plan, const struct nj_moment *moment, const struct nj_waiting *burst, int64_t soft_tokens,
-                     double seconds, bool complete);
+/* The run of `count` bursts, read together, ended after `seconds` of work in this stretch; `complete`: all decoded to their end, else parked or cut.
+ * Looks, too. */
+void nj_schedule_ran(struct nj_schedule *plan, const struct nj_moment *moment, const struct nj_waiting *bursts, size_t count,
+                     int64_t soft_tokens, double seconds, bool complete);
 
 /* All that was learned, as one JSON object; and back. A text that does not parse or fit is refused and changes nothing. */
 void      nj_schedule_save(const struct nj_schedule *plan, struct nj_text *json);

@@ -267,7 +267,7 @@ static void run_one(struct world *world, struct queue *queue, struct nj_schedule
     bool   done    = reached && world->now_ms >= until;
     bool   cut     = !done && decision->park_wh <= world->floor_wh && world->now_ms < world->end_ms;
     look(world, &moment);
-    nj_schedule_ran(plan, &moment, burst, decision->soft_tokens, worked, done);
+    nj_schedule_ran(plan, &moment, burst, 1, decision->soft_tokens, worked, done);
     if (done) {
         queue->done_ms[queue->arrival[decision->burst]] = world->now_ms;
         drop(queue, decision->burst);
@@ -394,7 +394,8 @@ nj_status nj_simulate(const struct nj_conf *conf, const struct nj_weather *weath
     world.lowest_wh            = world.stored_wh;
     struct nj_schedule_settings settings;
     nj_schedule_settings_from(conf, &settings);
-    settings.wake_s = conf->sim.wake_seconds;
+    settings.wake_s    = conf->sim.wake_seconds;
+    settings.max_batch = 1; /* one event runs at a time */
     if (!(conf->sim.joules_per_event > 0))
         return nj_fail(error, "sim.joules_per_event: more than 0 is needed");
     if ((status = read_jumps(&world, conf->sim.clock_jump)) != NJ_OK || (status = nj_schedule_open(&settings, &plan, error)) != NJ_OK ||

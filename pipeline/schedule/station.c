@@ -13,6 +13,8 @@
 #define LOOK_AT       200 /* bursts that the scheduler chooses among */
 #define LOOK_AGAIN_MS 60000
 
+_Static_assert(NJ_SCHEDULE_TOGETHER <= NJ_DECODER_TOGETHER, "what is chosen together can be read together");
+
 struct station {
     const struct nj_conf            *conf;
     const struct nj_station_options *options;
@@ -69,16 +71,17 @@ static nj_status open_decoder(struct station *station, struct nj_error *error)
     return status;
 }
 
-/* Reads the burst that the power plan chose, and tells the plan what it took. */
-static nj_status read_burst(struct station *station, const struct nj_db_waiting *burst, uint32_t soft_tokens, struct nj_error *error)
+/* Reads the bursts that the power plan chose, together, and tells the plan what they took. */
+static nj_status read_bursts(struct station *station, const struct nj_db_waiting *bursts, size_t count, uint32_t soft_tokens,
+                             struct nj_error *error)
 {
     struct nj_decoded decoded = {0};
     nj_status         status  = open_decoder(station, error);
     if (status == NJ_OK)
-        status =
-            nj_decoder_read(station->decoder, station->db, burst, 1, soft_tokens, nj_power_busy_watts(station->power), &decoded, error);
+        status = nj_decoder_read(station->decoder, station->db, bursts, count, soft_tokens, nj_power_busy_watts(station->power), &decoded,
+                                 error);
     if (decoded.seconds > 0)
-        nj_power_ran(station->power, burst, soft_tokens, decoded.seconds, decoded.done > 0);
+        nj_power_ran(station->power, bursts, count, soft_tokens, decoded.seconds, decoded.done == count);
     station->result->done += (int64_t)decoded.done;
     station->result->failed += (int64_t)decoded.failed;
     station->result->deferred += (int64_t)decoded.deferred;
@@ -99,7 +102,9 @@ static nj_status decode(struct station *station, struct nj_error *error)
     nj_progress_begin(&progress, "reading", "bursts", (uint64_t)(ready < left ? ready : left));
     while (status == NJ_OK && more && left > 0) {
         struct nj_db_waiting_list list;
+        struct nj_db_waiting      chosen[NJ_SCHEDULE_TOGETHER];
         struct nj_allowance       allowance;
+        size_t                    count = 0;
         if (signalled(station)) {
             status = nj_fail_as(NJ_STOPPED, error, "stopped by a signal; what waits is read at the next run");
             break;
@@ -108,8 +113,10 @@ static nj_status decode(struct station *station, struct nj_error *error)
         if (status != NJ_OK)
             break;
         nj_power_decide(station->power, list.item, list.count, station->options->force, &allowance);
+        for (; allowance.run && count < allowance.count && (int64_t)count < left; count++)
+            chosen[count] = list.item[allowance.bursts[count]];
         if (allowance.run)
-            status = read_burst(station, &list.item[allowance.burst], allowance.soft_tokens, error);
+            status = read_bursts(station, chosen, count, allowance.soft_tokens, error);
         else if (list.count > 0) {
             const struct nj_clock *clock = nj_clock_system();
             nj_db_decision(station->db, clock->wall_ms(clock->self), "wait", allowance.reason, 0, NULL);
@@ -118,8 +125,9 @@ static nj_status decode(struct station *station, struct nj_error *error)
         more = list.count > 0;
         nj_db_waiting_free(&list);
         if (allowance.run) {
-            left--;
-            nj_progress_at(&progress, ++done);
+            left -= (int64_t)count;
+            done += count;
+            nj_progress_at(&progress, done);
         }
     }
     nj_progress_end(&progress, done);

@@ -53,7 +53,7 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
 
-.PHONY: all help trapcam demo check bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots load
+.PHONY: all help trapcam demo check cuts bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots load
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -78,6 +78,8 @@ $(BUILD)/tests/powercut/cut.so: tests/powercut/cut.c
 
 tests: $(TESTS) $(if $(filter 1,$(SANITIZE)),,$(BUILD)/tests/powercut/cut.so)
 
+POWERCUTS ?= 1000
+
 # The trap-camera simulator draws the demo card, cards for load tests and the pictures for training.
 TRAPCAM := $(BUILD)/trapcam
 $(TRAPCAM): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/trapcam/*.c)) $(LIBRARY)
@@ -97,6 +99,10 @@ cross: ## build/aarch64/nightjar with the Debian cross compiler
 
 check: all tests trapcam ## all tests; ends with "N passed, N failed, N skipped"
 	tests/run $(BUILD)
+
+cuts: all $(BUILD)/tests/powercut/cut.so $(BUILD)/tests/powercut/test_store_cuts ## power cuts by the thousand, where make check makes a dozen: make cuts POWERCUTS=1000
+	POWERCUTS=$(POWERCUTS) $(BUILD)/tests/powercut/test_store_cuts
+	POWERCUTS=$(POWERCUTS) BUILD=$(BUILD) sh tests/powercut/test_program_cuts.sh
 
 demo: all ## the main job on a drawn card with the built-in model
 	scripts/demo --no-install

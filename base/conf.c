@@ -1,5 +1,6 @@
 #include "base/conf.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -77,7 +78,7 @@ static const struct key keys[] = {
     {"uplink", "transport", ONE_OF, AT(uplink.transport), "none", 0, 0, "none|directory|mqtt|serial",
      "How summaries leave: none, directory, mqtt or serial."},
     {"uplink", "target", TEXT, AT(uplink.target), "", 0, 0, NULL,
-     "Directory, mqtt://HOST:PORT/TOPIC or /dev/tty…, as the transport needs."},
+     "Directory, mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC or /dev/tty…, as the transport needs."},
     {"uplink", "station_id", TEXT, AT(uplink.station_id), "1", 0, 0, NULL, "Short id of this station in radio messages."},
     {"uplink", "daily_bytes", WHOLE, AT(uplink.daily_bytes), "20000", 0, 1e12, NULL, "Bytes a day, at most."},
     {"uplink", "send_people", YES_NO, AT(uplink.send_people), "no", 0, 0, NULL, "Also send events that may show people."},
@@ -161,27 +162,6 @@ void nj_conf_defaults(struct nj_conf *conf)
         store(conf, &keys[i], keys[i].normal, NULL);
 }
 
-/* Levenshtein distance, for "did you mean". Names longer than the row are never near anything. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[64], length = strlen(b);
-    if (length >= 64)
-        return 64;
-    for (size_t j = 0; j <= length; j++)
-        row[j] = j;
-    for (size_t i = 1; *a; a++, i++) {
-        size_t corner = row[0];
-        row[0]        = i;
-        for (size_t j = 1; j <= length; j++) {
-            size_t change = corner + (tolower((unsigned char)*a) != tolower((unsigned char)b[j - 1]));
-            corner        = row[j];
-            size_t least  = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            row[j]        = change < least ? change : least;
-        }
-    }
-    return row[length];
-}
-
 static nj_status set(struct nj_conf *conf, const char *section, const char *name, const char *value, bool from_file, struct nj_error *error)
 {
     const struct key *nearest       = NULL;
@@ -195,7 +175,7 @@ static nj_status set(struct nj_conf *conf, const char *section, const char *name
         section_known |= here;
         if (here && !strcmp(key->name, name))
             return store(conf, key, value, error);
-        size_t gap = distance(name, key->name) + (here ? 0 : 2);
+        size_t gap = nj_text_distance(name, key->name) + (here ? 0 : 2);
         /* "burst_gap" means burst_gap_seconds more than it means burst_max_frames */
         if (!strncmp(key->name, name, strlen(name)))
             gap = here ? 1 : 3;
@@ -208,8 +188,8 @@ static nj_status set(struct nj_conf *conf, const char *section, const char *name
         const char *near = "station";
         size_t      gap  = SIZE_MAX;
         for (size_t i = 0; i < KEYS; i++)
-            if ((!from_file || keys[i].help) && distance(section, keys[i].section) < gap) {
-                gap  = distance(section, keys[i].section);
+            if ((!from_file || keys[i].help) && nj_text_distance(section, keys[i].section) < gap) {
+                gap  = nj_text_distance(section, keys[i].section);
                 near = keys[i].section;
             }
         return nj_fail(error, "[%s]: no such section; did you mean [%s]?", section, near);

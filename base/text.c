@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,4 +171,38 @@ void nj_text_add_json(struct nj_text *text, const char *bytes, size_t count)
         i += length ? length : 1;
     }
     nj_text_add(text, "\"");
+}
+
+#define DISTANCE_MAX 64
+
+/* Levenshtein distance. Names longer than the row are never near anything. */
+size_t nj_text_distance(const char *a, const char *b)
+{
+    size_t row[DISTANCE_MAX], length = strlen(b);
+    if (length >= DISTANCE_MAX)
+        return DISTANCE_MAX;
+    for (size_t j = 0; j <= length; j++)
+        row[j] = j;
+    for (size_t i = 1; *a; a++, i++) {
+        size_t corner = row[0];
+        row[0]        = i;
+        for (size_t j = 1; j <= length; j++) {
+            size_t change = corner + (tolower((unsigned char)*a) != tolower((unsigned char)b[j - 1]));
+            corner        = row[j];
+            size_t least  = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+            row[j]        = change < least ? change : least;
+        }
+    }
+    return row[length];
+}
+
+void nj_guess_try(struct nj_guess *guess, const char *name)
+{
+    size_t length = strlen(guess->word), gap = nj_text_distance(guess->word, name);
+    if (length >= 2 && !strncmp(name, guess->word, length)) /* cut short */
+        gap = 1;
+    if (gap <= 1 + length / 4 && (!guess->best || gap < guess->gap)) {
+        guess->best = name;
+        guess->gap  = gap;
+    }
 }

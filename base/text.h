@@ -35,4 +35,14 @@ size_t nj_utf8_length(const uint8_t *bytes, size_t count, uint32_t *point);
 /* Writes `point` as UTF-8 and returns its length, 1..4. */
 size_t nj_utf8_write(uint32_t point, uint8_t out[4]);
 
+/* How many letters one has to change, add or take away to make one of the other, whatever their case: for "did you mean". */
+size_t nj_text_distance(const char *a, const char *b);
+
+/* Which of some names a mistyped word stands for: set `word`, try each name, read `best`: NULL if none is near. Borrowed strings. */
+struct nj_guess {
+    const char *word, *best;
+    size_t      gap; /* of the best */
+};
+void nj_guess_try(struct nj_guess *guess, const char *name);
+
 #endif

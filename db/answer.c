@@ -158,6 +158,9 @@ nj_status nj_db_review(struct nj_db *db, int64_t event, const struct nj_db_revie
                            "issussI", event, actions[review->action], review->by, nj_db_now(db), review->notes, review->fields, answer);
     if (status == NJ_OK)
         status = hold(db, event, error);
+    /* a message that has not left yet would tell the answer from before */
+    if (status == NJ_OK && (review->action == NJ_DB_CORRECT || review->action == NJ_DB_UNDO))
+        status = nj_db_run(db, error, "DELETE FROM outbox_item WHERE event = ? AND sent_utc IS NULL", "i", event);
     return nj_db_end(db, status, error);
 }
 

@@ -313,11 +313,13 @@ nj_status nj_db_outbox_put(struct nj_db *db, struct nj_db_item *item, struct nj_
 /* Events that are done and were never put into the outbox, oldest first; those that may show people only if `people`. The callback must not write. */
 typedef nj_status nj_db_on_event(void *user, int64_t event, const char *event_id);
 nj_status nj_db_outbox_missing(struct nj_db *db, bool people, size_t limit, nj_db_on_event *callback, void *user, struct nj_error *error);
-/* Items that are not acknowledged and due at now_ms, by priority, then newest first. */
+/* Items that are not acknowledged and due at now_ms, by priority, then newest first; those about events that may show people only if `people`. */
 typedef nj_status nj_db_on_item(void *user, const struct nj_db_item *item);
-nj_status nj_db_outbox_due(struct nj_db *db, int64_t now_ms, size_t limit, nj_db_on_item *callback, void *user, struct nj_error *error);
-/* One attempt: sent_ms 0 = it failed. next_try_ms: when to try (or to send again, if no acknowledgement came). */
-nj_status nj_db_outbox_tried(struct nj_db *db, int64_t item, int64_t sent_ms, int64_t next_try_ms, struct nj_error *error);
+nj_status         nj_db_outbox_due(struct nj_db *db, int64_t now_ms, bool people, size_t limit, nj_db_on_item *callback, void *user,
+                                   struct nj_error *error);
+/* One attempt: sent_ms 0 = it failed. sent_bytes: what it took on the way. next_try_ms: when to try (or to send again, if no acknowledgement came). */
+nj_status nj_db_outbox_tried(struct nj_db *db, int64_t item, int64_t sent_ms, int64_t sent_bytes, int64_t next_try_ms,
+                             struct nj_error *error);
 nj_status nj_db_outbox_acknowledged(struct nj_db *db, int64_t item, int64_t at_ms, struct nj_error *error);
 /* Bytes sent since then, for the daily budget. */
 nj_status nj_db_outbox_sent_since(struct nj_db *db, int64_t since_ms, int64_t *bytes, struct nj_error *error);

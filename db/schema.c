@@ -238,6 +238,7 @@ static const char triggers_1[] = "CREATE TRIGGER file_made AFTER INSERT ON file 
 
 const struct nj_db_migration nj_db_migrations[] = {
     {"the first tables", {tables_1, triggers_1}},
+    {"what a message weighed on its way", {"ALTER TABLE outbox_item ADD COLUMN sent_bytes INTEGER"}},
 };
 const size_t nj_db_migration_count = sizeof nj_db_migrations / sizeof nj_db_migrations[0];
 

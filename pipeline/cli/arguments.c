@@ -1,5 +1,6 @@
 #include "pipeline/cli/arguments.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "pipeline/cli/cli.h"
 
 #include <stdlib.h>
@@ -28,6 +29,18 @@ static const struct nj_argument *find(const struct nj_argument *options, const c
         if (strlen(options->name) == length && !memcmp(options->name, word, length))
             return options;
     return NULL;
+}
+
+static void unknown(const char *command, char *word, const struct nj_argument *options)
+{
+    struct nj_guess guess    = {.word = word};
+    word[strcspn(word, "=")] = 0;
+    for (; options->name; options++)
+        nj_guess_try(&guess, options->name);
+    if (guess.best)
+        nj_usage(command, "%s: no such option; did you mean %s?", word, guess.best);
+    else
+        nj_usage(command, "%s: no such option", word);
 }
 
 static bool take(const char *command, const struct nj_argument *option, const char *value)
@@ -74,7 +87,7 @@ int nj_arguments(int argc, char **argv, const struct nj_argument *options)
         const struct nj_argument *option = find(options, argv[i]);
         const char               *equals = strchr(argv[i], '=');
         if (!option) {
-            nj_usage(argv[0], "%s: no such option", argv[i]);
+            unknown(argv[0], argv[i], options);
             return -1;
         }
         if (option->kind == NJ_ARG_FLAG ? equals != NULL : !equals && i + 1 == argc) {

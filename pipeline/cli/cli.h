@@ -35,6 +35,9 @@ extern const char                    nj_convert_details[];
 /* Prints "nightjar COMMAND: sentence" and the usage line; returns NJ_EXIT_USAGE. */
 int nj_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* "; did you mean X?" for a word that is the name of no entry of `table`, ";" if none is near (borrowed until the next call). */
+const char *nj_command_near(const struct nj_command_entry *table, const char *word);
+
 /* Turns a status into an exit status; prints nothing (main prints cli->error). */
 int nj_exit(nj_status status);
 

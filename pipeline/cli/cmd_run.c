@@ -1,8 +1,8 @@
 #include "base/log.h"
+#include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/schedule/station.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,25 +17,14 @@ static void on_signal(int number)
 
 int nj_cmd_run(struct nj_cli *cli, int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"once", no_argument, NULL, 'o'}, {"force", no_argument, NULL, 'f'}, {"limit", required_argument, NULL, 'l'}, {0}};
     struct nj_station_options options = {.stop = &stop};
-    char                     *end;
-    optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        if (option == 'o')
-            options.once = true;
-        else if (option == 'f')
-            options.force = true;
-        else if (option == 'l') {
-            options.limit = strtoll(optarg, &end, 10);
-            if (*end || options.limit < 1)
-                return nj_usage("run", "--limit %s: a number above 0 is expected", optarg);
-        } else
-            return nj_usage("run", "see above");
-    }
-    if (optind < argc)
-        return nj_usage("run", "%s: no argument is expected", argv[optind]);
+    const struct nj_argument  names[] = {{"--once", NJ_ARG_FLAG, &options.once},
+                                         {"--force", NJ_ARG_FLAG, &options.force},
+                                         {"--limit", NJ_ARG_COUNT, &options.limit},
+                                         {NULL, 0, NULL}};
+    int                       words   = nj_arguments(argc, argv, names);
+    if (words != 1)
+        return words < 0 ? NJ_EXIT_USAGE : nj_usage(argv[0], "%s: no such argument; what is read follows from the settings", argv[1]);
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

@@ -1,41 +1,79 @@
-#include "base/file.h"
-#include "base/log.h"
+#include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
+#include "pipeline/cli/open_database.h"
 #include "pipeline/cli/open_model.h"
+#include "pipeline/cli/table.h"
 #include "pipeline/sentinel/species.h"
 #include "pipeline/uplink/uplink.h"
 
 #include <inttypes.h>
+#include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_MESSAGE (16u << 20)
 
-static nj_status print_item(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
+static const struct nj_column outbox_columns[] = {
+    {"item_id", "ITEM", -6, NULL},
+    {"kind", "KIND", 6, NULL},
+    {"event_id", "EVENT", 12, NULL},
+    {"priority", "PRIORITY", -8, NULL},
+    {"attempts", "TRIES", -5, NULL},
+    {"sent_utc", "SENT", 20, NULL},
+    {"acknowledged_utc", "ACKNOWLEDGED", 20, NULL},
+    {"next_try_utc", "NEXT TRY", 20, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Messages that were sent twice, because the station never heard that they arrived, are told once. */
+static void print_new(const char *text, void **told)
 {
-    (void)user;
-    for (size_t i = 0; i < count; i++) {
-        if (values[i].type == NJ_DB_INTEGER)
-            printf("%s%s %" PRId64, i ? ", " : "", names[i], values[i].integer);
-        else if (values[i].type == NJ_DB_TEXT)
-            printf("%s%s %s", i ? ", " : "", names[i], values[i].text);
+    for (const char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        bool   head  = !strncmp(line, "{\"station\"", 10);
+        char  *copy  = head ? NULL : strndup(line, (size_t)(end - line));
+        char **found = copy ? tsearch(copy, told, (int (*)(const void *, const void *))strcmp) : NULL;
+        if (!found || *found == copy)
+            fwrite(line, 1, (size_t)(end - line) + 1, stdout);
+        else
+            free(copy);
     }
-    printf("\n");
-    return NJ_OK;
 }
 
-static nj_status decode(struct nj_cli *cli, const char *path, const struct nj_summary_labels *labels)
+static nj_status decode(struct nj_cli *cli, char **paths, int count, const struct nj_summary_labels *labels)
 {
-    char          *bytes = NULL;
-    size_t         size;
-    struct nj_text text   = {0};
-    nj_status      status = nj_cli_read(path, MAX_MESSAGE, &bytes, &size, &cli->error);
-    if (status == NJ_OK)
-        status = nj_uplink_decode(path, (const uint8_t *)bytes, size, &cli->conf, labels, &text, &cli->error);
-    if (text.data)
-        fwrite(text.data, 1, text.length, stdout);
-    nj_text_free(&text);
-    free(bytes);
+    void     *told   = NULL;
+    nj_status status = count ? NJ_OK : nj_fail(&cli->error, "decode: which message? `nightjar uplink decode FILE…`");
+    for (int i = 0; i < count && status == NJ_OK; i++) {
+        char          *bytes = NULL;
+        size_t         size;
+        struct nj_text text = {0};
+        status              = nj_cli_read(paths[i], MAX_MESSAGE, &bytes, &size, &cli->error);
+        if (status == NJ_OK)
+            status = nj_uplink_decode(paths[i], (const uint8_t *)bytes, size, &cli->conf, labels, &text, &cli->error);
+        if (text.data)
+            print_new(text.data, &told);
+        nj_text_free(&text);
+        free(bytes);
+    }
+    tdestroy(told, free);
+    return status;
+}
+
+static nj_status show(struct nj_cli *cli, struct nj_db *db, enum nj_form form)
+{
+    struct nj_db_query query  = {.view = "outbox", .names_first = true};
+    struct nj_output   output = {.form = form, .columns = outbox_columns};
+    return nj_db_select(db, &query, nj_output_row, &output, &cli->error);
+}
+
+static nj_status send_due(struct nj_cli *cli, struct nj_db *db, const struct nj_summary_labels *labels, bool dry)
+{
+    struct nj_uplink_result result = {0};
+    nj_status               status = nj_uplink_run(db, &cli->conf, labels, dry, &result, &cli->error);
+    if (status != NJ_NOT_FOUND)
+        printf("%" PRId64 " new in the outbox, %" PRId64 " %s in %" PRId64 " bytes, %" PRId64 " wait, %" PRId64 " bytes left today\n",
+               result.collected, result.sent, dry ? "would leave" : "sent", result.bytes, result.waiting, result.bytes_left_today);
     return status;
 }
 
@@ -43,39 +81,28 @@ int nj_cmd_uplink(struct nj_cli *cli, int argc, char **argv)
 {
     static const char             *names[NJ_SPECIES_COUNT];
     const struct nj_summary_labels labels = {names, NJ_SPECIES_COUNT};
-    bool                           dry = false, show = false;
+    bool                           once = false, dry = false, json = false, csv = false;
+    const struct nj_argument       options[] = {{"--once", NJ_ARG_FLAG, &once},
+                                                {"--dry-run", NJ_ARG_FLAG, &dry},
+                                                {"--json", NJ_ARG_FLAG, &json},
+                                                {"--csv", NJ_ARG_FLAG, &csv},
+                                                {NULL, 0, NULL}};
+    int                            words     = nj_arguments(argc, argv, options);
+    if (words < 0)
+        return NJ_EXIT_USAGE;
     for (int i = 0; i < NJ_SPECIES_COUNT; i++)
         names[i] = nj_species[i].label;
-    if (argc == 3 && !strcmp(argv[1], "decode"))
-        return nj_exit(decode(cli, argv[2], &labels));
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--dry-run"))
-            dry = true;
-        else if (!strcmp(argv[i], "status"))
-            show = true;
-        else if (strcmp(argv[i], "--once"))
-            return nj_usage("uplink", "%s: not understood here", argv[i]);
-    }
-    char                    path[NJ_CONF_TEXT + 256];
-    struct nj_db           *db      = NULL;
-    struct nj_db_options    options = {.mode = show ? NJ_DB_READ : NJ_DB_WRITE};
-    struct nj_uplink_result result  = {0};
-    nj_status               status  = NJ_OK;
-    if (!nj_conf_place(path, sizeof path, cli->conf.database.path))
-        status = nj_fail(&cli->error, "%s: the path is too long", cli->conf.database.path);
+    bool status_wanted = words == 2 && !strcmp(argv[1], "status"), decoding = words > 1 && !strcmp(argv[1], "decode");
+    if (words > 1 && !status_wanted && !decoding)
+        return nj_usage(argv[0], "%s: no such word here; status or decode?", argv[1]);
+    if ((json || csv) && (!status_wanted || (json && csv)))
+        return nj_usage(argv[0], json && csv ? "--json or --csv, not both" : "--json and --csv are for `uplink status`");
+    if (decoding)
+        return nj_exit(decode(cli, argv + 2, words - 2, &labels));
+    struct nj_db *db;
+    nj_status     status = nj_database_open(cli, status_wanted ? NJ_DB_READ : NJ_DB_WRITE, &db);
     if (status == NJ_OK)
-        status = nj_db_open(path, &options, &db, &cli->error);
-    if (status != NJ_OK)
-        return nj_exit(status);
-    if (show) {
-        struct nj_db_query query = {.view = "outbox"};
-        status                   = nj_db_select(db, &query, print_item, NULL, &cli->error);
-    } else {
-        status = nj_uplink_run(db, &cli->conf, &labels, dry, &result, &cli->error);
-        if (status != NJ_NOT_FOUND)
-            printf("%" PRId64 " new in the outbox, %" PRId64 " %s in %" PRId64 " bytes, %" PRId64 " wait, %" PRId64 " bytes left today\n",
-                   result.collected, result.sent, dry ? "would leave" : "sent", result.bytes, result.waiting, result.bytes_left_today);
-    }
+        status = status_wanted ? show(cli, db, json ? NJ_FORM_JSON : csv ? NJ_FORM_CSV : NJ_FORM_TABLE) : send_due(cli, db, &labels, dry);
     nj_db_close(db);
     return nj_exit(status);
 }

@@ -88,10 +88,12 @@ const struct nj_command_entry nj_commands[] = {
      nj_cmd_simulate,
      "The world is set with --set sim.KEY=VALUE and the station's own keys. The last line on stdout is one JSON object with the score."},
     {"status", "[--json | --csv]", "station, battery, queue, last run, next wake, disk, model, warnings", nj_cmd_status, NULL},
-    {"uplink", "[--once] [--dry-run] | status | decode FILE", "send what is due, within the bytes of the day", nj_cmd_uplink,
+    {"uplink", "[--once] [--dry-run] | status [--json | --csv] | decode FILE…", "send what is due, within the bytes of the day",
+     nj_cmd_uplink,
      "  --dry-run    collect, pack and count, send nothing\n"
      "  status       what is in the outbox\n"
-     "  decode FILE  the receiving side: a message file, or lines of a radio, as JSON lines"},
+     "  decode FILE  the receiving side: message files, or lines of a radio, as JSON lines; what was sent twice is told once\n\n"
+     "Ends with status 75 when the link failed or the bytes of the day are used up: what waits goes on waiting."},
     {"watch", "[--once]", "take in what is on the cards, and nothing else", nj_cmd_watch,
      "Scans the folders of ingest.cards, then follows them with inotify. --once: scans until the newest burst has settled, then exits. "
      "Files\n"

@@ -2,37 +2,22 @@
 #include "pipeline/cli/table.h"
 #include "pipeline/sentinel/species.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-/* Letters that two names begin with in common: enough to guess what a slip of the thumb meant. */
-static size_t common(const char *a, const char *b)
-{
-    size_t length = 0;
-    while (a[length] && tolower((unsigned char)a[length]) == tolower((unsigned char)b[length]))
-        length++;
-    return length;
-}
-
 int nj_species_from_word(const char *word, struct nj_error *error)
 {
-    int    nearest = 0;
-    size_t best    = 0;
+    struct nj_guess guess = {.word = word};
     for (int i = 0; i < NJ_SPECIES_COUNT; i++) {
         if (!strcasecmp(word, nj_species[i].label) || !strcasecmp(word, nj_species[i].display))
             return i;
-        size_t shared = common(word, nj_species[i].label), shown = common(word, nj_species[i].display);
-        shared = shared > shown ? shared : shown;
-        if (shared > best) {
-            best    = shared;
-            nearest = i;
-        }
+        nj_guess_try(&guess, nj_species[i].label);
+        nj_guess_try(&guess, nj_species[i].display);
     }
-    if (best >= 2)
-        nj_fail(error, "%s: no such species; did you mean %s (%s)?", word, nj_species[nearest].label, nj_species[nearest].display);
+    if (guess.best)
+        nj_fail(error, "%s: no such species; did you mean %s?", word, guess.best);
     else
         nj_fail(error, "%s: no such species; `nightjar help review` lists the labels", word);
     return -1;

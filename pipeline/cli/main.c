@@ -1,6 +1,8 @@
 /* main.c: options in front of the command, settings, the lookup of the command, and the one place where a failure becomes an exit status. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "kernels/cpu.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/pages.h"
 
@@ -10,6 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <jansson.h>
+#include <mosquitto.h>
+#include <nettle/version.h>
+#include <png.h>
+#include <seccomp.h>
+#include <sqlite3.h>
+#include <zstd.h>
 
 #define CONF_PATH    "/etc/nightjar/nightjar.conf"
 #define MAX_SETTINGS 64
@@ -41,6 +51,31 @@ int nj_usage(const char *command, const char *format, ...)
         if (!strcmp(entry->name, command))
             fprintf(stderr, "usage: nightjar probe %s %s\n", entry->name, entry->synopsis);
     return NJ_EXIT_USAGE;
+}
+
+const char *nj_command_near(const struct nj_command_entry *table, const char *word)
+{
+    static char     words[64];
+    struct nj_guess guess = {.word = word};
+    for (; table->name; table++)
+        nj_guess_try(&guess, table->name);
+    snprintf(words, sizeof words, guess.best ? "; did you mean %s?" : ";%s", guess.best ? guess.best : "");
+    return words;
+}
+
+static void print_version(void)
+{
+    char     names[128];
+    uint32_t features = nj_cpu_detect();
+    nj_cpu_mask(getenv("NJ_CPU"), &features);
+    nj_cpu_names(features, names, sizeof names);
+    printf("nightjar %s\nprocessor features in use: %s\n", NJ_VERSION, names);
+    int mosquitto[3];
+    mosquitto_lib_version(&mosquitto[0], &mosquitto[1], &mosquitto[2]);
+    const struct scmp_version *seccomp = seccomp_version();
+    printf("libraries: sqlite %s, jansson %s, libpng %s, zstd %s, nettle %d.%d, libseccomp %u.%u.%u, libmosquitto %d.%d.%d\n",
+           sqlite3_libversion(), jansson_version_str(), png_get_libpng_ver(NULL), ZSTD_versionString(), nettle_version_major(),
+           nettle_version_minor(), seccomp->major, seccomp->minor, seccomp->micro, mosquitto[0], mosquitto[1], mosquitto[2]);
 }
 
 static void print_table(const struct nj_command_entry *entry, const char *prefix)
@@ -83,7 +118,7 @@ static int help(int argc, char **argv)
                     print_table(nj_probes, "probe ");
                 return 0;
             }
-        return nj_usage("help", "%s: no such command", argv[1]);
+        return nj_usage("help", "%s: no such command%s `nightjar help` lists them", argv[1], nj_command_near(table, argv[1]));
     }
     printf("usage: nightjar [-c CONF] [--set SECTION.KEY=VALUE]… [-v | -q] COMMAND [options]\n\n");
     print_table(nj_commands, "");
@@ -166,12 +201,12 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[at], "-q"))
             nj_log_level_set(NJ_LOG_WARNING);
         else if (!strcmp(argv[at], "--version")) {
-            printf("nightjar %s\n", NJ_VERSION);
+            print_version();
             return 0;
         } else if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h"))
             return help(1, argv);
         else {
-            fprintf(stderr, "nightjar: %s: no such option; `nightjar help` lists commands\n", argv[at]);
+            fprintf(stderr, "nightjar: %s: no such option in front of a command; `nightjar help` lists what there is\n", argv[at]);
             return NJ_EXIT_USAGE;
         }
     }
@@ -197,6 +232,6 @@ int main(int argc, char **argv)
             fprintf(stderr, "nightjar: %s\n", cli.error.text);
         return status;
     }
-    fprintf(stderr, "nightjar: %s: no such command; `nightjar help` lists them\n", argv[at]);
+    fprintf(stderr, "nightjar: %s: no such command%s `nightjar help` lists them\n", argv[at], nj_command_near(nj_commands, argv[at]));
     return NJ_EXIT_USAGE;
 }

@@ -26,22 +26,32 @@ struct nj_transport {
     int               tty;    /* serial; -1 */
     struct mosquitto *broker; /* mqtt */
     int               acknowledged;
-    char              topic[NJ_CONF_TEXT + 80];
+    char              topic[NJ_CONF_TEXT + 80], far[256];
 };
 
 static nj_status send_to_directory(struct nj_transport *transport, const uint8_t *bytes, size_t size, struct nj_error *error)
 {
     const struct nj_clock *clock = nj_clock_system();
-    char                   name[128], path[NJ_CONF_TEXT + 160];
+    char                   name[128], folder[NJ_CONF_TEXT + 256], path[sizeof folder + sizeof name];
     snprintf(name, sizeof name, "NJ-%.63s-%" PRId64 "-%u.nju", transport->conf->uplink.station_id, clock->wall_ms(clock->self),
              transport->number++);
     for (char *c = name; *c; c++)
         if (*c == '/')
             *c = '_';
-    nj_status status = nj_make_folders(transport->conf->uplink.target, error);
-    if (status == NJ_OK && !nj_path_join(path, sizeof path, transport->conf->uplink.target, name))
-        status = nj_fail(error, "%s: the path is too long", transport->conf->uplink.target);
+    if (!nj_conf_place(folder, sizeof folder, transport->conf->uplink.target) || !nj_path_join(path, sizeof path, folder, name))
+        return nj_fail(error, "%s: the path is too long", transport->conf->uplink.target);
+    nj_status status = nj_make_folders(folder, error);
     return status == NJ_OK ? nj_file_write_atomic(path, bytes, size, error) : status;
+}
+
+/* The first line of what a modem said, in place, with nothing that a terminal would obey. */
+static const char *visible(char *answer)
+{
+    answer[strcspn(answer, "\r\n")] = 0;
+    for (char *c = answer; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    return answer;
 }
 
 static nj_status send_to_serial(struct nj_transport *transport, const uint8_t *bytes, size_t size, struct nj_error *error)
@@ -68,6 +78,8 @@ static nj_status send_to_serial(struct nj_transport *transport, const uint8_t *b
         answer[have] = 0;
         if (strstr(answer, "OK"))
             return NJ_OK;
+        if (strstr(answer, "ERR") || strstr(answer, "NO"))
+            return nj_fail(error, "%s: the modem refused: %s", transport->conf->uplink.target, visible(answer));
     }
     return nj_fail(error, "%s: the modem did not answer OK within %d s", transport->conf->uplink.target, ANSWER_MS / 1000);
 }
@@ -78,8 +90,10 @@ static nj_status open_serial(struct nj_transport *transport, struct nj_error *er
     if (!nj_sysroot_path(path, sizeof path, transport->conf->uplink.target))
         return nj_fail(error, "%s: the path is too long", transport->conf->uplink.target);
     transport->tty = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-    if (transport->tty < 0)
-        return nj_fail_errno(error, errno, "%s: the radio modem cannot be opened", path);
+    if (transport->tty < 0) {
+        nj_fail_errno(error, errno, "%s: the radio modem cannot be opened", path);
+        return NJ_STOPPED;
+    }
     struct termios line;
     if (tcgetattr(transport->tty, &line) == 0) {
         cfmakeraw(&line);
@@ -107,39 +121,74 @@ static nj_status send_to_broker(struct nj_transport *transport, const uint8_t *b
     while (result == MOSQ_ERR_SUCCESS && transport->acknowledged != message) {
         result = mosquitto_loop(transport->broker, 200, 1);
         if (clock->monotonic_ms(clock->self) > until)
-            return nj_fail(error, "%s: the broker did not acknowledge within %d s", transport->conf->uplink.target, BROKER_MS / 1000);
+            return nj_fail(error, "%s: no acknowledgement within %d s", transport->far, BROKER_MS / 1000);
     }
-    return result == MOSQ_ERR_SUCCESS ? NJ_OK : nj_fail(error, "%s: %s", transport->conf->uplink.target, mosquitto_strerror(result));
+    return result == MOSQ_ERR_SUCCESS ? NJ_OK : nj_fail(error, "%s: %s", transport->far, mosquitto_strerror(result));
+}
+
+/* mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC into its parts, each ended by a zero byte in `place`. */
+struct broker_place {
+    char  text[NJ_CONF_TEXT];
+    char *user, *password, *host, *topic; /* user, password: NULL if none */
+    int   port;
+};
+
+static nj_status parse_place(const char *target, struct broker_place *place, struct nj_error *error)
+{
+    static const char expected[] = "uplink.target: mqtt://HOST:PORT/TOPIC is expected";
+    char             *end, *port;
+    *place = (struct broker_place){.port = MQTT_PORT};
+    if (strncmp(target, "mqtt://", 7))
+        return nj_fail(error, "%s, not %s", expected, target);
+    snprintf(place->text, sizeof place->text, "%s", target + 7);
+    place->topic = strchr(place->text, '/');
+    if (!place->topic || !place->topic[1])
+        return nj_fail(error, "%s: the topic is missing", expected);
+    *place->topic++ = 0;
+    if (strpbrk(place->topic, "+#"))
+        return nj_fail(error, "uplink.target: %s: + and # cannot stand in a topic that is written to", place->topic);
+    place->host = strrchr(place->text, '@');
+    if (place->host) {
+        *place->host++  = 0;
+        place->user     = place->text;
+        place->password = strchr(place->text, ':');
+        if (place->password)
+            *place->password++ = 0;
+    } else
+        place->host = place->text;
+    port = strrchr(place->host, ':');
+    if (port) {
+        *port++          = 0;
+        long port_number = strtol(port, &end, 10);
+        if (*end || end == port || port_number < 1 || port_number > 65535)
+            return nj_fail(error, "uplink.target: %s: a port is a number from 1 to 65535", port);
+        place->port = (int)port_number;
+    }
+    return *place->host ? NJ_OK : nj_fail(error, "%s: the host is missing", expected);
 }
 
 static nj_status open_broker(struct nj_transport *transport, struct nj_error *error)
 {
-    char        host[256], *end;
-    const char *target = transport->conf->uplink.target, *at = target, *slash;
-    long        port = MQTT_PORT;
-    if (strncmp(at, "mqtt://", 7))
-        return nj_fail(error, "uplink.target = %s: mqtt://HOST:PORT/TOPIC is expected", target);
-    at += 7;
-    slash         = strchr(at, '/');
-    size_t length = strcspn(at, ":/");
-    if (!slash || length == 0 || length >= sizeof host)
-        return nj_fail(error, "uplink.target = %s: mqtt://HOST:PORT/TOPIC is expected", target);
-    memcpy(host, at, length);
-    host[length] = 0;
-    if (at[length] == ':') {
-        port = strtol(at + length + 1, &end, 10);
-        if (end != slash || port < 1 || port > 65535)
-            return nj_fail(error, "uplink.target = %s: the port is a number from 1 to 65535", target);
-    }
-    snprintf(transport->topic, sizeof transport->topic, "%s/%s", slash + 1, transport->conf->uplink.station_id);
+    struct broker_place place;
+    nj_status           status = parse_place(transport->conf->uplink.target, &place, error);
+    if (status != NJ_OK)
+        return status;
+    snprintf(transport->topic, sizeof transport->topic, "%s/%s", place.topic, transport->conf->uplink.station_id);
+    snprintf(transport->far, sizeof transport->far, "broker %.200s port %d", place.host, place.port);
     mosquitto_lib_init();
     transport->broker = mosquitto_new(NULL, true, transport);
     if (!transport->broker)
-        return nj_fail(error, "no memory for a connection to %s", target);
+        return nj_fail(error, "no memory for a connection to %s", transport->far);
     mosquitto_publish_callback_set(transport->broker, on_publish);
-    int result = mosquitto_connect(transport->broker, host, (int)port, 60);
+    int result = mosquitto_username_pw_set(transport->broker, place.user, place.password);
+    if (result == MOSQ_ERR_SUCCESS)
+        result = mosquitto_connect(transport->broker, place.host, place.port, 60);
+    if (result == MOSQ_ERR_EAI)
+        return nj_fail_as(NJ_STOPPED, error, "%s: no such host is known; is the name in uplink.target right, and the network up?",
+                          transport->far);
     if (result != MOSQ_ERR_SUCCESS)
-        return nj_fail(error, "%s: no connection: %s", target, result == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(result));
+        return nj_fail_as(NJ_STOPPED, error, "%s: no connection: %s", transport->far,
+                          result == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(result));
     transport->send = send_to_broker;
     return NJ_OK;
 }

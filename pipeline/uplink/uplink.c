@@ -227,17 +227,19 @@ static nj_status send_some(struct sender *sender, const struct due *due, size_t 
     nj_status noted = nj_db_begin(sender->db, NULL);
     for (size_t i = 0; i < *taken && noted == NJ_OK; i++) {
         int64_t wait = due->attempts[i] > 6 ? RETRY_MAX_MS : (int64_t)RETRY_MS << due->attempts[i];
-        noted = nj_db_outbox_tried(sender->db, due->item[i], status == NJ_OK ? now : 0, now + (wait > RETRY_MAX_MS ? RETRY_MAX_MS : wait),
-                                   status == NJ_OK ? error : NULL);
+        noted        = nj_db_outbox_tried(sender->db, due->item[i], status == NJ_OK ? now : 0, (int64_t)((size + *taken - 1) / *taken),
+                                          now + (wait > RETRY_MAX_MS ? RETRY_MAX_MS : wait), status == NJ_OK ? error : NULL);
         if (noted == NJ_OK && status == NJ_OK)
             noted = nj_db_outbox_acknowledged(sender->db, due->item[i], now, error);
+        if (noted == NJ_NOT_FOUND) /* a ranger corrected the event meanwhile: it is sent again as it is now */
+            noted = NJ_OK;
     }
     if (noted == NJ_OK)
         noted = nj_db_commit(sender->db, status == NJ_OK ? error : NULL);
     else
         nj_db_rollback(sender->db);
     if (status != NJ_OK)
-        return nj_fail_as(NJ_STOPPED, error, "%s", error ? error->text : "");
+        return NJ_STOPPED;
     sender->result->sent += (int64_t)*taken;
     sender->result->bytes += (int64_t)size;
     sender->result->bytes_left_today -= (int64_t)size;
@@ -251,7 +253,8 @@ static nj_status send_all(struct sender *sender, struct nj_error *error)
     nj_status              status;
     bool                   more = true;
     do {
-        status       = nj_db_outbox_due(sender->db, clock->wall_ms(clock->self), BATCH_ITEMS, on_due, &due, error);
+        status =
+            nj_db_outbox_due(sender->db, clock->wall_ms(clock->self), sender->conf->uplink.send_people, BATCH_ITEMS, on_due, &due, error);
         more         = status == NJ_OK && due.count > 0;
         size_t taken = 0;
         if (more)
@@ -292,11 +295,8 @@ nj_status nj_uplink_run(struct nj_db *db, const struct nj_conf *conf, const stru
     if (status == NJ_OK)
         status = nj_db_outbox_sent_since(db, now - now % DAY_MS, &spent, error);
     result->bytes_left_today = conf->uplink.daily_bytes - spent;
-    if (status == NJ_OK && !dry_run) {
+    if (status == NJ_OK && !dry_run)
         status = nj_transport_open(conf, &sender.transport, error);
-        if (status == NJ_ERROR) /* the link is down: what waits goes on waiting */
-            status = NJ_STOPPED;
-    }
     if (status == NJ_OK)
         status = send_all(&sender, error);
     nj_transport_close(sender.transport);

@@ -2,7 +2,8 @@
  *
  * It counts what the program asks of files below CUT_ROOT. At number CUT_AT it does to them what a disk does that loses power, then kills the process:
  * of everything written since the last fsync of each file, some stays, some never happened, some is torn (some sectors of 512 bytes are new, some
- * old); files made, renamed or removed since the last fsync of their folder may still be, or again be, what they were.
+ * old); files made, renamed or removed since the last fsync of their folder may still be, or again be, what they were. A program that ends before
+ * that number loses power right after its end.
  *
  *   CUT_ROOT   folder whose files are watched (absolute)      CUT_AT     0: only count
  *   CUT_MODE   power (default), kill (nothing is lost, the process only dies), full (from CUT_AT on the disk is full; nobody dies)
@@ -106,10 +107,16 @@ __attribute__((constructor)) static void begin(void)
     pthread_atfork(NULL, NULL, leave_alone);
 }
 
+static void lose(void);
+
 __attribute__((destructor)) static void end(void)
 {
     const char *path = getenv("CUT_COUNT");
-    if (!path || !root[0] || getpid() != owner)
+    if (!root[0] || getpid() != owner)
+        return;
+    if (cut_at > count)
+        lose();
+    if (!path)
         return;
     FILE *file = fopen(path, "w");
     if (file) {
@@ -279,7 +286,8 @@ static void remove_backups(void)
         closedir(folder);
 }
 
-static void cut(void)
+/* What the disk does. */
+static void lose(void)
 {
     if (mode == POWER)
         for (struct change *change = changes; change; change = change->next) {
@@ -289,6 +297,11 @@ static void cut(void)
                 take_back_name(change);
         }
     remove_backups();
+}
+
+static void cut(void)
+{
+    lose();
     kill(getpid(), SIGKILL);
     for (;;)
         pause();

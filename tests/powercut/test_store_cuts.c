@@ -285,7 +285,8 @@ static const char *broken(const struct kept *kept)
          "an event with no answer or with two"},
         {"SELECT count(*) FROM answer a WHERE author = 'model' AND (SELECT count(*) FROM detection d WHERE d.answer = a.answer) <> 2",
          "half an answer"},
-        {"SELECT count(*) FROM event e WHERE (state = 'done') <> (SELECT count(*) FROM outbox_item o WHERE o.event = e.event)",
+        {"SELECT count(*) FROM event e WHERE (state = 'done' AND review IS NOT 'corrected') <> (SELECT count(*) FROM outbox_item o WHERE "
+         "o.event = e.event)",
          "an answer without its message, or a message without its answer"},
         {"SELECT count(*) FROM (SELECT 1 FROM review GROUP BY event_id HAVING count(*) > 1)", "a review doubled"},
         {"SELECT count(*) FROM event WHERE energy_wh > 0.26", "energy counted twice"},

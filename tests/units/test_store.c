@@ -258,7 +258,7 @@ static void remember(struct nj_db *db)
                       high = {.kind = "alert", .priority = 9, .payload = "de", .bytes = 2};
     GOOD(nj_db_outbox_put(db, &low, &error));
     GOOD(nj_db_outbox_put(db, &high, &error));
-    GOOD(nj_db_outbox_tried(db, high.item, at, at + 60000, &error));
+    GOOD(nj_db_outbox_tried(db, high.item, at, 5, at + 60000, &error));
     GOOD(nj_db_outbox_acknowledged(db, high.item, at + 1000, &error));
     CHECK(nj_db_outbox_acknowledged(db, 99, at, &error) == NJ_NOT_FOUND, "no such item");
     expect("select kind, priority, bytes, attempts, sent_utc, acknowledged_utc from outbox",

@@ -43,8 +43,11 @@ FLAGS_dotprod    := -march=armv8.2-a+dotprod+fp16
 FLAGS_i8mm       := -march=armv8.2-a+dotprod+fp16+i8mm
 OTHER_ISA := $(filter-out $(ISA_$(ARCH)),$(ISA_x86_64) $(ISA_aarch64))
 
+# The file that speaks the language of the other libgpiod stays out.
+OTHER_GPIOD := $(if $(shell $(PKG_CONFIG) --atleast-version=2 libgpiod && echo 2),%_libgpiod1.c,%_libgpiod2.c)
+
 ALL_SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
-SOURCES := $(filter-out $(foreach isa,$(OTHER_ISA),$(filter %$(isa).c,$(ALL_SOURCES))),$(ALL_SOURCES))
+SOURCES := $(filter-out $(OTHER_GPIOD) $(foreach isa,$(OTHER_ISA),$(filter %$(isa).c,$(ALL_SOURCES))),$(ALL_SOURCES))
 MAIN    := pipeline/cli/main.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 LIBRARY := $(BUILD)/libnightjar.a

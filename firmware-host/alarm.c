@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -57,25 +58,24 @@ void nj_alarm_close(struct nj_alarm *alarm)
 }
 
 /* sysfs takes a value in one write and answers with an error code, not with a short write. */
-static nj_status write_rtc(const struct nj_alarm *alarm, const char *text, struct nj_error *error)
+static nj_status write_rtc(const char *where, const char *text, struct nj_error *error)
 {
-    int fd = open(alarm->where, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    int fd = open(where, O_WRONLY | O_TRUNC | O_CLOEXEC);
     if (fd < 0)
-        return nj_fail_errno(error, errno, "%s: the wake alarm cannot be opened", alarm->where);
-    ssize_t   put = write(fd, text, strlen(text));
-    int       why = errno;
-    nj_status status =
-        put == (ssize_t)strlen(text) ? NJ_OK : nj_fail_errno(error, why, "%s: the clock chip refuses %s", alarm->where, text);
+        return nj_fail_errno(error, errno, "%s: the wake alarm cannot be opened", where);
+    ssize_t   put    = write(fd, text, strlen(text));
+    int       why    = errno;
+    nj_status status = put == (ssize_t)strlen(text) ? NJ_OK : nj_fail_errno(error, why, "%s: the clock chip refuses %s", where, text);
     close(fd);
     return status;
 }
 
-/* Runs PROGRAM ARGUMENT and keeps the first line of what it prints. Killed after half a minute. */
-static nj_status run(const struct nj_alarm *alarm, const char *argument, char *line, size_t size, struct nj_error *error)
+/* Runs PROGRAM ARGUMENT [MORE] and keeps the first line of what it prints. Killed after half a minute. NJ_NOT_FOUND: it knows no such argument. */
+static nj_status run(const struct nj_alarm *alarm, const char *argument, const char *more, char *line, size_t size, struct nj_error *error)
 {
     int         ends[2], status = 0;
     pid_t       child;
-    char *const arguments[] = {(char *)(uintptr_t)alarm->where, (char *)(uintptr_t)argument, NULL};
+    char *const arguments[] = {(char *)(uintptr_t)alarm->where, (char *)(uintptr_t)argument, (char *)(uintptr_t)more, NULL};
     line[0]                 = 0;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return nj_fail_errno(error, errno, "%s: cannot be run", alarm->where);
@@ -111,6 +111,8 @@ static nj_status run(const struct nj_alarm *alarm, const char *argument, char *l
     close(ends[0]);
     waitpid(child, &status, 0);
     line[strcspn(line, "\n")] = 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+        return nj_fail_as(NJ_NOT_FOUND, error, "%s %s: not known to it", alarm->where, argument);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return nj_fail(error, "%s %s: ended with status %d", alarm->where, argument,
                        WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
@@ -124,7 +126,7 @@ nj_status nj_alarm_read(struct nj_alarm *alarm, int64_t *armed_s, struct nj_erro
     if (alarm->kind == NONE)
         return nj_fail_as(NJ_NOT_FOUND, error, "power.wake is none: nothing wakes this board");
     if (alarm->kind == COMMAND)
-        status = run(alarm, "--read", text, sizeof text, error);
+        status = run(alarm, "--read", NULL, text, sizeof text, error);
     else {
         FILE *file = fopen(alarm->where, "re");
         if (!file)
@@ -154,11 +156,11 @@ nj_status nj_alarm_arm(struct nj_alarm *alarm, int64_t at_s, int64_t *armed_s, s
     nj_status status = NJ_ERROR;
     for (int i = 0; i < TRIES && status != NJ_OK; i++) {
         if (alarm->kind == COMMAND)
-            status = run(alarm, text, line, sizeof line, error);
+            status = run(alarm, text, NULL, line, sizeof line, error);
         else {
-            status = write_rtc(alarm, "0", error); /* a chip with an alarm armed answers EBUSY to a new one */
+            status = write_rtc(alarm->where, "0", error); /* a chip with an alarm armed answers EBUSY to a new one */
             if (status == NJ_OK)
-                status = write_rtc(alarm, text, error);
+                status = write_rtc(alarm->where, text, error);
         }
         if (status == NJ_OK)
             status = nj_alarm_read(alarm, armed_s, error);
@@ -168,4 +170,32 @@ nj_status nj_alarm_arm(struct nj_alarm *alarm, int64_t at_s, int64_t *armed_s, s
             status = NJ_ERROR;
     }
     return status;
+}
+
+/* The alarm of another clock chip beside the one that is set; "" if there is none that may be written. */
+static void find_other(const struct nj_alarm *alarm, char *out, size_t size)
+{
+    char   pattern[1200];
+    glob_t found;
+    out[0] = 0;
+    if (!nj_sysroot_path(pattern, sizeof pattern, "/sys/class/rtc/rtc*/wakealarm") || glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc && !out[0]; i++)
+        if (strcmp(found.gl_pathv[i], alarm->where) && access(found.gl_pathv[i], W_OK) == 0)
+            snprintf(out, size, "%s", found.gl_pathv[i]);
+    globfree(&found);
+}
+
+nj_status nj_alarm_arm_second(struct nj_alarm *alarm, int64_t at_s, struct nj_error *error)
+{
+    char text[32], line[128], other[1200];
+    snprintf(text, sizeof text, "%" PRId64, at_s);
+    if (alarm->kind == COMMAND)
+        return run(alarm, "--second", text, line, sizeof line, error);
+    if (alarm->kind == RTC)
+        find_other(alarm, other, sizeof other);
+    if (alarm->kind == NONE || !other[0])
+        return nj_fail_as(NJ_NOT_FOUND, error, "this board has no second alarm");
+    NJ_TRY(write_rtc(other, "0", error));
+    return write_rtc(other, text, error);
 }

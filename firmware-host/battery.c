@@ -25,6 +25,7 @@ struct nj_battery {
     const struct nj_clock *clock;
     char                   where[1200];
     double                 last_percent; /* of the last reading that was believed; NAN */
+    double                 last_guess;   /* from the voltage */
     double                 doubtful;     /* of a jump that was not believed: seen twice, it holds */
     int64_t                last_ms;
 };
@@ -234,7 +235,7 @@ nj_status nj_battery_open(const char *source, const struct nj_clock *clock, stru
     struct nj_battery *battery = calloc(1, sizeof *battery);
     if (!battery)
         return nj_fail(error, "no memory for the battery");
-    *battery = (struct nj_battery){.clock = clock, .last_percent = NAN, .doubtful = NAN};
+    *battery = (struct nj_battery){.clock = clock, .last_percent = NAN, .last_guess = NAN, .doubtful = NAN};
     if (!strcmp(source, "none"))
         battery->read = read_none;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -285,22 +286,23 @@ static void check(struct nj_battery *battery, struct nj_battery_reading *out)
 
 void nj_battery_read(struct nj_battery *battery, struct nj_battery_reading *out)
 {
-    *out = (struct nj_battery_reading){.percent = NAN, .volts = NAN, .panel_w = NAN, .load_w = NAN};
+    *out = (struct nj_battery_reading){.percent = NAN, .volts = NAN, .panel_w = NAN, .load_w = NAN, .voltage_percent = NAN};
     battery->read(battery, out);
     check(battery, out);
-    if (!isnan(out->percent))
-        out->basis = NJ_CHARGE_GAUGE;
-    else if (out->volts >= 9 && out->volts <= 16) {
+    if (out->volts >= 9 && out->volts <= 16) {
         double guess = percent_from_volts(out->volts);
-        if (!isnan(battery->last_percent) && fabs(guess - battery->last_percent) < HYSTERESIS)
-            guess = battery->last_percent;
-        out->percent = guess;
+        if (isnan(battery->last_guess) || fabs(guess - battery->last_guess) >= HYSTERESIS)
+            battery->last_guess = guess;
+        out->voltage_percent = battery->last_guess;
+    }
+    if (!isnan(out->percent)) {
+        out->basis            = NJ_CHARGE_GAUGE;
+        battery->last_percent = out->percent;
+        battery->last_ms      = battery->clock->monotonic_ms(battery->clock->self);
+    } else if (!isnan(out->voltage_percent)) {
+        out->percent = out->voltage_percent;
         out->basis   = NJ_CHARGE_VOLTAGE;
         if (!out->words[0])
             snprintf(out->words, sizeof out->words, "guessed from %.2f V", out->volts);
-    }
-    if (!isnan(out->percent)) {
-        battery->last_percent = out->percent;
-        battery->last_ms      = battery->clock->monotonic_ms(battery->clock->self);
     }
 }

@@ -24,6 +24,7 @@ enum nj_charge_basis { NJ_CHARGE_UNKNOWN, NJ_CHARGE_GAUGE, NJ_CHARGE_VOLTAGE };
 
 struct nj_battery_reading { /* NAN where not known */
     double               percent, volts, panel_w, load_w;
+    double               voltage_percent; /* what the voltage alone says, also beside a gauge */
     enum nj_charge_basis basis;
     char                 words[160]; /* what is wrong, or where the number comes from */
 };

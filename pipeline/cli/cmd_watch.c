@@ -1,5 +1,6 @@
 /* cmd_watch.c: `watch` only takes in what is on the cards. */
 #include "base/log.h"
+#include "firmware-host/watchdog.h"
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/open_database.h"
@@ -43,6 +44,11 @@ static void tell(const struct nj_scan_result *result, const char *cards)
                (long long)result->bursts_ready, (long long)result->bursts_open);
 }
 
+static void alive(void *watchdog)
+{
+    nj_watchdog_kick(watchdog);
+}
+
 int nj_cmd_watch(struct nj_cli *cli, int argc, char **argv)
 {
     char                     database[NJ_CONF_TEXT + 512];
@@ -50,6 +56,7 @@ int nj_cmd_watch(struct nj_cli *cli, int argc, char **argv)
     bool                     once      = false;
     const struct nj_argument options[] = {{"--once", NJ_ARG_FLAG, &once}, {NULL, 0, NULL}};
     struct nj_db            *db        = NULL;
+    struct nj_watchdog      *watchdog  = NULL;
     struct nj_db_lock        lock      = {.fd = -1};
     struct nj_scan_result    result;
     int                      words = nj_arguments(argc, argv, options);
@@ -63,8 +70,16 @@ int nj_cmd_watch(struct nj_cli *cli, int argc, char **argv)
         status = nj_database_open(cli, NJ_DB_STATION, &db);
     if (status != NJ_OK)
         return nj_exit(status);
-    scan.options.patient = !once;
-    scan.options.stop    = &stop;
+    status = nj_watchdog_open(nj_clock_system(), &watchdog, &cli->error);
+    if (status != NJ_OK) {
+        nj_db_close(db);
+        return nj_exit(status);
+    }
+    nj_notify("READY=1\nSTATUS=looks at %.200s", scan.cards);
+    scan.options.patient   = !once;
+    scan.options.stop      = &stop;
+    scan.options.alive     = alive;
+    scan.options.alive_arg = watchdog;
     if (once) {
         status = nj_scan_settled(db, database, &scan.options, &result, &cli->error);
         if (status == NJ_OK)
@@ -76,6 +91,8 @@ int nj_cmd_watch(struct nj_cli *cli, int argc, char **argv)
             nj_db_unlock(&lock);
         }
     }
+    nj_notify("STOPPING=1");
+    nj_watchdog_close(watchdog);
     nj_db_close(db);
     return nj_exit(status);
 }

@@ -107,6 +107,8 @@ static nj_status on_entry(void *user, const struct nj_walk_entry *entry, struct 
     struct nj_db_file row;
     if (scan->options->stop && *scan->options->stop)
         return nj_fail_as(NJ_STOPPED, error, "stopped while the card %s was read; the next run goes on there", scan->card.name);
+    if (scan->options->alive)
+        scan->options->alive(scan->options->alive_arg);
     scan->result->files++;
     nj_status status = nj_db_file_find(scan->db, scan->card_row, entry->path, entry->path_size, &row, error);
     if (status == NJ_OK && settled(scan, &row, entry)) {

@@ -29,6 +29,8 @@ struct nj_scan_options {
     bool                         patient; /* also wait gap + settle from the moment a file was first seen: for who will scan again anyway */
     const struct nj_clock       *clock;   /* NULL: nj_clock_system() */
     const volatile sig_atomic_t *stop;    /* set: finish the file at hand, commit, return NJ_STOPPED. May be NULL */
+    void (*alive)(void *arg);             /* called once a file: for who watches over this process. May be NULL */
+    void *alive_arg;
 };
 
 struct nj_scan_result {

@@ -210,6 +210,8 @@ nj_status nj_watch(struct nj_db *db, const char *database, const struct nj_scan_
         .options = options, .clock = options->clock ? options->clock : nj_clock_system(), .scan_due = true, .folders_changed = true};
     nj_status status = NJ_OK;
     while (status == NJ_OK && !stopped(&watch)) {
+        if (options->alive)
+            options->alive(options->alive_arg);
         if (watch.folders_changed) {
             watch.folders_changed = false;
             status                = renew(&watch, error);

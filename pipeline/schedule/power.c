@@ -1,7 +1,7 @@
 #include "pipeline/schedule/power.h"
 #include "base/log.h"
-#include "firmware-host/alarm.h"
 #include "firmware-host/battery.h"
+#include "firmware-host/gpio.h"
 #include "firmware-host/thermal.h"
 
 #include <math.h>
@@ -11,22 +11,33 @@
 
 #define STATE_KEY        "schedule"
 #define NEWEST_KEY       "schedule-newest" /* the last burst that the scheduler was told of */
+#define CLOCKS_KEY       "schedule-clocks" /* struct epoch [EPOCHS] */
+#define LOW_KEY          "schedule-low"    /* one byte: the floor was reached by the voltage */
+#define EPOCHS           16
 #define LOOK_MS          10000
 #define MAINS_NAP_S      3600
 #define UNKNOWN_INTEREST 0.5
+
+/* Bursts up to row `through` were first seen while the wall clock was `offset_s` behind the scheduler's own time. */
+struct epoch {
+    int64_t through, offset_s;
+};
 
 struct nj_power {
     const struct nj_conf     *conf;
     struct nj_db             *db;
     const struct nj_clock    *clock;
     struct nj_battery        *battery;
-    struct nj_alarm          *alarm;
+    struct nj_wake           *wake;
+    struct nj_lines          *lines;
     struct nj_schedule       *schedule;
     struct nj_battery_reading reading;
     double                    celsius;
     int64_t                   looked_ms, sleep_until_s, newest;
-    unsigned                  blind_left, together;
-    bool                      mains, may_go_on;
+    struct epoch              epoch[EPOCHS]; /* oldest first; unused ones have through 0 */
+    unsigned                  blind_left, together, button_left;
+    bool                      mains, may_go_on, was_low;
+    char                      basis[NJ_SCHEDULE_REASON]; /* last said in the log */
     char                      reason[NJ_SCHEDULE_REASON];
 };
 
@@ -40,11 +51,27 @@ static void moment_now(struct nj_power *power, struct nj_moment *out)
     nj_battery_read(power->battery, &power->reading);
     power->celsius   = nj_thermal_celsius();
     power->looked_ms = power->clock->monotonic_ms(power->clock->self);
+    double gauge     = power->reading.basis == NJ_CHARGE_GAUGE ? power->reading.percent : NAN;
     *out             = (struct nj_moment){.wall_s      = wall_s(power),
                                           .monotonic_s = power->looked_ms / 1000,
-                                          .stored_wh   = power->reading.percent / 100 * power->conf->power.battery_wh,
+                                          .stored_wh   = gauge / 100 * power->conf->power.battery_wh,
+                                          .voltage_wh  = power->reading.voltage_percent / 100 * power->conf->power.battery_wh,
                                           .panel_w     = power->reading.panel_w,
                                           .temp_c      = power->celsius};
+}
+
+/* Says in the log where the charge comes from, when that changes. */
+static void say_basis(struct nj_power *power)
+{
+    char words[NJ_SCHEDULE_REASON];
+    if (power->mains)
+        return;
+    nj_schedule_basis(power->schedule, words);
+    if (!strncmp(words, power->basis, strcspn(words, ":") + 1))
+        return;
+    memcpy(power->basis, words, sizeof words);
+    nj_log(NJ_LOG_INFO, "battery: %s%s%s", words, power->reading.words[0] ? "; " : "", power->reading.words);
+    nj_db_decision(power->db, wall_s(power) * 1000, "battery", words, 0, NULL);
 }
 
 static void look(struct nj_power *power, enum nj_look why)
@@ -52,6 +79,7 @@ static void look(struct nj_power *power, enum nj_look why)
     struct nj_moment moment;
     moment_now(power, &moment);
     nj_schedule_look(power->schedule, &moment, why);
+    say_basis(power);
     struct nj_db_sample sample = {.at_ms           = moment.wall_s * 1000,
                                   .battery_percent = power->reading.percent,
                                   .battery_v       = power->reading.volts,
@@ -63,72 +91,134 @@ static void look(struct nj_power *power, enum nj_look why)
 
 static void arm(struct nj_power *power, int64_t at_s, const char *why)
 {
-    struct nj_error error = {{0}};
-    int64_t         armed;
-    char            words[NJ_SCHEDULE_REASON + 64], time[NJ_TIME_TEXT];
-    if (nj_alarm_arm(power->alarm, at_s, &armed, &error) != NJ_OK) {
-        nj_log(NJ_LOG_ERROR, "the next wake could not be armed: %s", error.text);
-        nj_db_decision(power->db, wall_s(power) * 1000, "wake not armed", error.text, 0, NULL);
-        return;
-    }
-    nj_time_utc(armed * 1000, time);
-    snprintf(words, sizeof words, "%s: %s", time, why);
-    nj_db_decision(power->db, wall_s(power) * 1000, "wake", words, 0, NULL);
+    int64_t armed = nj_wake_arm(power->wake, power->db, at_s, why);
+    if (armed)
+        nj_schedule_armed(power->schedule, armed);
 }
 
-nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const struct nj_clock *clock, struct nj_power **out,
-                        struct nj_error *error)
+/* A line that does not obey is no reason to stop, but a reason to say so. */
+static void drive(struct nj_power *power, enum nj_line line, bool on)
+{
+    struct nj_error error = {{0}};
+    if (nj_lines_set(power->lines, line, on, &error) == NJ_OK)
+        return;
+    nj_log(NJ_LOG_WARNING, "%s", error.text);
+    nj_db_decision(power->db, wall_s(power) * 1000, "line", error.text, 0, NULL);
+}
+
+static void recall(struct nj_db *db, const char *key, void *into, size_t size)
+{
+    void  *value;
+    size_t found;
+    if (nj_db_state_get(db, key, &value, &found, NULL) != NJ_OK)
+        return;
+    if (found == size)
+        memcpy(into, value, size);
+    free(value);
+}
+
+/* What earlier runs learned. */
+static void recall_all(struct nj_power *power)
+{
+    struct nj_error old   = {{0}};
+    void           *state = NULL;
+    size_t          size  = 0;
+    if (nj_db_state_get(power->db, STATE_KEY, &state, &size, NULL) == NJ_OK &&
+        nj_schedule_restore(power->schedule, state, size, &old) != NJ_OK)
+        nj_log(NJ_LOG_WARNING, "what the scheduler had learned cannot be read and is learned again: %s", old.text);
+    free(state);
+    recall(power->db, NEWEST_KEY, &power->newest, sizeof power->newest);
+    recall(power->db, CLOCKS_KEY, power->epoch, sizeof power->epoch);
+    recall(power->db, LOW_KEY, &power->was_low, sizeof power->was_low);
+}
+
+static bool too_low_or_hot(struct nj_power *power, char reason[NJ_SCHEDULE_REASON]);
+
+static void free_power(struct nj_power *power)
+{
+    nj_schedule_close(power->schedule);
+    nj_battery_close(power->battery);
+    nj_lines_close(power->lines);
+    free(power);
+}
+
+bool nj_power_in_the_field(const struct nj_conf *conf)
+{
+    return strcmp(conf->power.battery, "none") || strcmp(conf->power.wake, "none");
+}
+
+nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const struct nj_clock *clock, struct nj_wake *wake,
+                        struct nj_power **out, struct nj_error *error)
 {
     struct nj_schedule_settings settings;
-    void                       *state = NULL;
-    size_t                      size  = 0;
-    *out                              = NULL;
-    struct nj_power *power            = calloc(1, sizeof *power);
+    *out                   = NULL;
+    struct nj_power *power = calloc(1, sizeof *power);
     if (!power)
         return nj_fail(error, "no memory for the power plan");
     *power = (struct nj_power){.conf       = conf,
                                .db         = db,
-                               .clock      = clock ? clock : nj_clock_system(),
+                               .clock      = clock,
+                               .wake       = wake,
                                .blind_left = NJ_POWER_BLIND_BURSTS,
                                .may_go_on  = true,
                                .mains      = !strcmp(conf->power.battery, "none")};
     nj_schedule_settings_from(conf, &settings);
     power->together  = settings.max_batch;
-    nj_status status = nj_alarm_open(conf->power.wake, power->clock, &power->alarm, error);
-    /* The first thing of all: whatever happens from here on, the station wakes again. */
-    if (status == NJ_OK)
-        arm(power, wall_s(power) + NJ_POWER_FALLBACK_S, "in case this run does not end in good order");
+    nj_status status = nj_schedule_open(&settings, &power->schedule, error);
     if (status == NJ_OK)
         status = nj_battery_open(conf->power.battery, power->clock, &power->battery, error);
     if (status == NJ_OK)
-        status = nj_schedule_open(&settings, &power->schedule, error);
+        status = nj_lines_open(conf->power.wake_gpio, &power->lines, error);
     if (status != NJ_OK) {
-        nj_battery_close(power->battery);
-        nj_alarm_close(power->alarm);
-        free(power);
+        free_power(power);
         return status;
     }
-    struct nj_error old = {{0}};
-    if (nj_db_state_get(db, STATE_KEY, &state, &size, NULL) == NJ_OK && nj_schedule_restore(power->schedule, state, size, &old) != NJ_OK)
-        nj_log(NJ_LOG_WARNING, "what the scheduler had learned cannot be read and is learned again: %s", old.text);
-    free(state);
-    state = NULL;
-    if (nj_db_state_get(db, NEWEST_KEY, &state, &size, NULL) == NJ_OK && size == sizeof power->newest)
-        memcpy(&power->newest, state, size);
-    free(state);
-    look(power, NJ_LOOK_UNKNOWN);
-    *out = power;
+    recall_all(power);
+    int64_t recorded = nj_wake_recorded(db);
+    if (recorded)
+        nj_schedule_armed(power->schedule, recorded);
+    look(power, nj_wake_why(wake));
+    arm(power, wall_s(power) + NJ_WAKE_FALLBACK_S, "in case this run does not end in good order");
+    char reason[NJ_SCHEDULE_REASON];
+    bool pressed = false;
+    drive(power, NJ_LINE_WAKE, true);
+    drive(power, NJ_LINE_LAMP, true);
+    drive(power, NJ_LINE_CAMERA, !too_low_or_hot(power, reason) || power->celsius > conf->power.max_temp_c);
+    if (nj_lines_get(power->lines, NJ_LINE_BUTTON, &pressed, error) != NJ_OK)
+        nj_log(NJ_LOG_WARNING, "%s", error->text);
+    power->button_left = pressed ? NJ_POWER_BUTTON_BURSTS : 0;
+    *out               = power;
     return NJ_OK;
+}
+
+/* The charge that counts, in percent: of a gauge that is believed, else of the voltage, else reckoned. NAN when nothing was ever known. */
+static double percent(const struct nj_power *power)
+{
+    struct nj_outlook outlook;
+    nj_schedule_outlook(power->schedule, &outlook);
+    return outlook.basis == NJ_BASIS_RECKONED && isnan(power->reading.percent) && isnan(power->reading.voltage_percent)
+               ? NAN
+               : outlook.stored_wh / power->conf->power.battery_wh * 100;
 }
 
 /* Floor and heat: what no wish overrides. */
 static bool too_low_or_hot(struct nj_power *power, char reason[NJ_SCHEDULE_REASON])
 {
     const struct nj_conf *conf = power->conf;
-    if (power->reading.percent <= conf->power.floor_percent) {
-        snprintf(reason, NJ_SCHEDULE_REASON, "%.0f %% left; the floor is %.0f %%", power->reading.percent, conf->power.floor_percent);
+    struct nj_outlook     outlook;
+    nj_schedule_outlook(power->schedule, &outlook);
+    double left = percent(power), floor = conf->power.floor_percent;
+    if (power->was_low && outlook.basis == NJ_BASIS_VOLTAGE)
+        floor += NJ_POWER_RECOVER_PERCENT;
+    if (!power->mains && left <= floor) {
+        power->was_low = true;
+        snprintf(reason, NJ_SCHEDULE_REASON, "%.0f %% left; the floor is %.0f %%%s", left, conf->power.floor_percent,
+                 floor > conf->power.floor_percent ? " and it must first rise above that by 5 %: the charge is guessed from the voltage"
+                                                   : "");
         return true;
     }
+    if (!isnan(left))
+        power->was_low = false;
     if (power->celsius > conf->power.max_temp_c) {
         snprintf(reason, NJ_SCHEDULE_REASON, "too hot: %.0f C; work stops above %.0f C", power->celsius, conf->power.max_temp_c);
         return true;
@@ -136,12 +226,37 @@ static bool too_low_or_hot(struct nj_power *power, char reason[NJ_SCHEDULE_REASO
     return false;
 }
 
-static struct nj_waiting waiting_of(const struct nj_db_waiting *burst)
+/* What to add to the wall clock under which a burst was first seen. */
+static int64_t offset_of(const struct nj_power *power, int64_t event)
+{
+    for (int i = 0; i < EPOCHS; i++)
+        if (event <= power->epoch[i].through)
+            return power->epoch[i].offset_s;
+    return nj_schedule_offset(power->schedule);
+}
+
+static struct nj_waiting waiting_of(const struct nj_power *power, const struct nj_db_waiting *burst)
 {
     return (struct nj_waiting){.interest = burst->interest >= 0 ? burst->interest : UNKNOWN_INTEREST,
                                .frames   = (unsigned)burst->frame_count,
-                               .seen_s   = burst->first_seen_ms / 1000,
+                               .seen_s   = burst->first_seen_ms / 1000 + offset_of(power, burst->event),
                                .done_s   = burst->parked ? burst->seconds : 0};
+}
+
+/* All rows up to `newest` that are in no epoch yet were seen under today's clock. */
+static void note_clock(struct nj_power *power, int64_t newest)
+{
+    int64_t offset = nj_schedule_offset(power->schedule);
+    int     last   = 0;
+    while (last + 1 < EPOCHS && power->epoch[last + 1].through)
+        last++;
+    if (power->epoch[last].through && power->epoch[last].offset_s != offset) {
+        if (last + 1 == EPOCHS)
+            memmove(power->epoch, power->epoch + 1, (EPOCHS - 1) * sizeof power->epoch[0]);
+        else
+            last++;
+    }
+    power->epoch[last] = (struct epoch){newest, offset};
 }
 
 /* Tells the scheduler of bursts that it has not heard of, so that it learns how much usually arrives. */
@@ -151,10 +266,12 @@ static void announce(struct nj_power *power, const struct nj_db_waiting *bursts,
     for (size_t i = 0; i < count; i++) {
         if (bursts[i].event <= power->newest)
             continue;
-        struct nj_waiting waiting = waiting_of(&bursts[i]);
+        struct nj_waiting waiting = waiting_of(power, &bursts[i]);
         nj_schedule_arrived(power->schedule, waiting.interest, waiting.frames);
         newest = bursts[i].event > newest ? bursts[i].event : newest;
     }
+    if (newest > power->newest)
+        note_clock(power, newest);
     power->newest = newest;
 }
 
@@ -185,18 +302,26 @@ void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts,
         snprintf(out->reason, sizeof out->reason, force ? "asked for" : "on mains: no battery source is set");
         return;
     }
-    if (isnan(power->reading.percent)) {
+    if (power->button_left > 0) {
+        take_first(count, power->button_left < power->together ? power->button_left : power->together, out);
+        power->button_left -= (unsigned)out->count;
+        snprintf(out->reason, sizeof out->reason, "the button was pressed");
+        return;
+    }
+    struct nj_outlook outlook;
+    nj_schedule_outlook(power->schedule, &outlook);
+    if (outlook.basis == NJ_BASIS_RECKONED) {
         take_first(count, power->together < power->blind_left ? power->together : power->blind_left, out);
         power->blind_left -= (unsigned)out->count;
-        snprintf(out->reason, sizeof out->reason, "the battery is not known (%.90s): %u bursts a run", power->reading.words,
-                 NJ_POWER_BLIND_BURSTS);
+        snprintf(out->reason, sizeof out->reason, "the battery is not known (%.90s): %u bursts a run",
+                 power->reading.words[0] ? power->reading.words : "its gauge stands still", NJ_POWER_BLIND_BURSTS);
         power->sleep_until_s = wall_s(power) + MAINS_NAP_S;
         return;
     }
     struct nj_waiting *queue = calloc(count, sizeof *queue);
     struct nj_decision decision;
     for (size_t i = 0; queue && i < count; i++)
-        queue[i] = waiting_of(&bursts[i]);
+        queue[i] = waiting_of(power, &bursts[i]);
     nj_schedule_decide(power->schedule, queue, queue ? count : 0, &decision);
     free(queue);
     out->run         = decision.action == NJ_SCHEDULE_RUN;
@@ -214,7 +339,7 @@ void nj_power_ran(struct nj_power *power, const struct nj_db_waiting *bursts, si
     struct nj_moment  moment;
     struct nj_waiting waiting[NJ_SCHEDULE_TOGETHER];
     for (size_t i = 0; i < count && i < NJ_SCHEDULE_TOGETHER; i++)
-        waiting[i] = waiting_of(&bursts[i]);
+        waiting[i] = waiting_of(power, &bursts[i]);
     moment_now(power, &moment);
     nj_schedule_ran(power->schedule, &moment, waiting, count < NJ_SCHEDULE_TOGETHER ? count : NJ_SCHEDULE_TOGETHER, soft_tokens, seconds,
                     complete);
@@ -226,6 +351,7 @@ bool nj_power_may_go_on(struct nj_power *power, char reason[NJ_SCHEDULE_REASON])
     if (now - power->looked_ms >= LOOK_MS) {
         struct nj_moment moment;
         moment_now(power, &moment);
+        nj_schedule_working(power->schedule, &moment);
         power->may_go_on = !too_low_or_hot(power, power->reason);
     }
     if (!power->may_go_on)
@@ -238,24 +364,59 @@ double nj_power_busy_watts(const struct nj_power *power)
     return isnan(power->reading.load_w) || power->reading.load_w <= 0 ? power->conf->power.busy_w : power->reading.load_w;
 }
 
+static void keep(struct nj_power *power, const char *key, const void *value, size_t size)
+{
+    nj_db_state_put(power->db, key, value, size, NULL);
+}
+
+/* What status says of tonight. */
+static void keep_budget(struct nj_power *power)
+{
+    struct nj_outlook outlook;
+    char              words[256];
+    nj_schedule_outlook(power->schedule, &outlook);
+    double spare = fmax(outlook.stored_wh - outlook.reserve_wh, 0);
+    if (power->mains)
+        snprintf(words, sizeof words, "no battery source is set: no budget");
+    else
+        snprintf(words, sizeof words, "%.1f Wh of %.1f Wh may go into work (about %.0f events), %.1f Wh are kept; %.0f days without sun",
+                 spare, outlook.stored_wh, floor(spare / outlook.event_wh), outlook.reserve_wh, floor(outlook.autonomy_days));
+    keep(power, "budget", words, strlen(words));
+    if (power->mains)
+        return;
+    static const char *const basis[] = {"gauge", "voltage", "clock"};
+    struct nj_text           json    = {0};
+    nj_text_addf(&json,
+                 "{\"charge_by\":\"%s\",\"stored_wh\":%.2f,\"reserve_wh\":%.2f,\"event_wh\":%.4f,\"event_seconds\":%.1f,"
+                 "\"resting_wh_a_day\":%.2f,\"autonomy_days\":%.1f,\"sun_wh_a_day\":%.1f}",
+                 basis[outlook.basis], outlook.stored_wh, outlook.reserve_wh, outlook.event_wh, outlook.event_s, outlook.resting_wh,
+                 outlook.autonomy_days, outlook.sun_wh);
+    if (!json.failed)
+        keep(power, "outlook", json.data, json.length);
+    nj_text_free(&json);
+}
+
 void nj_power_close(struct nj_power *power, int64_t waiting)
 {
     if (!power)
         return;
     struct nj_text     learned  = {0};
     struct nj_decision decision = {0};
+    char               reason[NJ_SCHEDULE_REASON];
     if (!power->sleep_until_s) { /* nothing was refused: the scheduler's own next look */
         nj_schedule_decide(power->schedule, NULL, 0, &decision);
         power->sleep_until_s = decision.until_s;
     }
+    arm(power, power->sleep_until_s, waiting ? "bursts wait" : "to look for new pictures");
     nj_schedule_save(power->schedule, &learned);
     if (!learned.failed && learned.data)
-        nj_db_state_put(power->db, STATE_KEY, learned.data, learned.length, NULL);
+        keep(power, STATE_KEY, learned.data, learned.length);
     nj_text_free(&learned);
-    nj_db_state_put(power->db, NEWEST_KEY, &power->newest, sizeof power->newest, NULL);
-    arm(power, power->sleep_until_s, waiting ? "bursts wait" : "to look for new pictures");
-    nj_schedule_close(power->schedule);
-    nj_battery_close(power->battery);
-    nj_alarm_close(power->alarm);
-    free(power);
+    keep(power, NEWEST_KEY, &power->newest, sizeof power->newest);
+    keep(power, CLOCKS_KEY, power->epoch, sizeof power->epoch);
+    keep_budget(power);
+    drive(power, NJ_LINE_CAMERA, !too_low_or_hot(power, reason) || power->celsius > power->conf->power.max_temp_c);
+    drive(power, NJ_LINE_LAMP, false);
+    keep(power, LOW_KEY, &power->was_low, sizeof power->was_low);
+    free_power(power);
 }

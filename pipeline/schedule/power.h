@@ -3,8 +3,9 @@
  * Between the scheduler (pure) and firmware-host (files and chips). A wake is armed and read back as soon as this opens, before any work, and again with
  * the scheduler's own time when it closes, so that every way out of a run leaves an alarm armed.
  *
- * Without a battery source the station is taken to be on mains: work is limited by heat alone. With a source that cannot be believed now, each run may
- * read NJ_POWER_BLIND_BURSTS bursts and no more. */
+ * Without a battery source the station is taken to be on mains: work is limited by heat alone. With a gauge that cannot be believed the charge is guessed
+ * from the voltage; without one that can, it is reckoned by the clock, and each run may read NJ_POWER_BLIND_BURSTS bursts and no more. What holds is said
+ * in the log. A charge guessed from the voltage that was at the floor must rise NJ_POWER_RECOVER_PERCENT above it before work begins again. */
 #ifndef NJ_SCHEDULE_POWER_H
 #define NJ_SCHEDULE_POWER_H
 
@@ -12,9 +13,11 @@
 #include "base/conf.h"
 #include "db/db.h"
 #include "pipeline/schedule/schedule.h"
+#include "pipeline/schedule/wake.h"
 
-#define NJ_POWER_BLIND_BURSTS 4
-#define NJ_POWER_FALLBACK_S   3600 /* the alarm that is armed before work */
+#define NJ_POWER_BLIND_BURSTS    4
+#define NJ_POWER_BUTTON_BURSTS   3 /* read at once for the person who pressed the button */
+#define NJ_POWER_RECOVER_PERCENT 5.0
 
 struct nj_power;
 
@@ -27,10 +30,13 @@ struct nj_allowance {
     char     reason[NJ_SCHEDULE_REASON];
 };
 
-/* Opens battery, alarm and scheduler (what it learned lies in the store) and arms the fallback wake. A wake that cannot be armed is said loudly in
- * the log and in the store's decisions, and does not stop the work: the station is awake now. `clock` NULL: the system's. */
-nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const struct nj_clock *clock, struct nj_power **out,
-                        struct nj_error *error);
+/* Whether this is a station that lives by itself (a battery or an alarm is set), not a computer on somebody's desk. */
+bool nj_power_in_the_field(const struct nj_conf *conf);
+
+/* Opens battery, lines and scheduler (what it learned lies in the store) and arms the fallback wake. A wake or a line that does not obey is said loudly
+ * in the log and in the store's decisions, and does not stop the work: the station is awake now. All arguments are borrowed. */
+nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const struct nj_clock *clock, struct nj_wake *wake,
+                        struct nj_power **out, struct nj_error *error);
 
 /* Which of these waiting bursts to read now, if any. force: the budget does not count, the floor and the heat do. */
 void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out);

@@ -11,6 +11,7 @@
 
 #define CHARGE         0.95 /* of the panel's energy that the battery gets */
 #define FULL           0.995
+#define STUCK          0.06 /* of the battery must have gone through a gauge that stands still */
 #define RATE_DAYS      20.0 /* memory for how much usually arrives */
 #define LATE_MARGIN    3.0  /* late work keeps: it waits until energy is this much cheaper than its worth */
 #define PRICE_TRUST    0.85 /* the price comes from a model that sells each Wh better than a station can */
@@ -51,7 +52,7 @@ nj_status nj_schedule_open(const struct nj_schedule_settings *settings, struct n
     nj_harvest_init(&schedule->harvest, settings->latitude, settings->longitude, settings->panel_wp, settings->panel_derate);
     nj_cost_init(&schedule->cost, settings->busy_w);
     schedule->idle_w    = settings->idle_w;
-    schedule->stored_wh = NAN;
+    schedule->stored_wh = schedule->gauge_wh = NAN;
     /* Before anything arrived: 40 bursts a day, as many at each interest on the ladder as the last. */
     for (int k = 0; k < NJ_SCHEDULE_KINDS; k++)
         schedule->rate[k] = 40.0 / NJ_SCHEDULE_KINDS;
@@ -117,6 +118,27 @@ static double reckon(const struct nj_schedule *schedule, int64_t now)
     return fmin(fmax(stored, 0), battery);
 }
 
+/* What the gauge says, if it can be believed, else what the voltage says; NAN: neither. A gauge that stands still although a good share of the battery
+ * must have gone in or out is stuck. A full or an empty battery stands still in earnest. */
+static double believed_wh(struct nj_schedule *schedule, const struct nj_moment *moment, double seconds)
+{
+    double battery = schedule->set.battery_wh, net_w = drawn_w(schedule);
+    if (!isnan(moment->panel_w) && !isnan(schedule->panel_w))
+        net_w = fabs(CHARGE * (moment->panel_w + schedule->panel_w) / 2 - net_w);
+    if (moment->stored_wh == schedule->gauge_wh && moment->stored_wh < FULL * battery && moment->stored_wh > STUCK * battery)
+        schedule->through_wh += net_w * fmax(seconds, 0) / NJ_HOUR_S;
+    else
+        schedule->through_wh = 0;
+    schedule->gauge_wh = moment->stored_wh;
+    bool stuck         = schedule->through_wh > STUCK * battery;
+    if (stuck && schedule->basis == NJ_BASIS_GAUGE) /* that much may be gone already */
+        schedule->stored_wh = fmax(schedule->stored_wh - schedule->through_wh, 0);
+    schedule->basis = !stuck && !isnan(moment->stored_wh) ? NJ_BASIS_GAUGE
+                      : !isnan(moment->voltage_wh)        ? NJ_BASIS_VOLTAGE
+                                                          : NJ_BASIS_RECKONED;
+    return schedule->basis == NJ_BASIS_GAUGE ? moment->stored_wh : schedule->basis == NJ_BASIS_VOLTAGE ? moment->voltage_wh : NAN;
+}
+
 static void close_rate_day(struct nj_schedule *schedule, int64_t day)
 {
     double sum = 0, usual = 0;
@@ -165,7 +187,7 @@ static void check_clock(struct nj_schedule *schedule, const struct nj_moment *mo
             schedule->offset_s -= jump;
     } else if (alarm && (why == NJ_LOOK_ALARM || (why == NJ_LOOK_UNKNOWN && back))) {
         /* It rang on time, by a clock that has been set since. An hour late is the second alarm. */
-        if (late < -60 || late > SECOND_ALARM_S + 600)
+        if (late < -60 || (late > SECOND_ALARM_S + 600 && cannot_have_died(schedule)))
             schedule->offset_s -= late;
     } else if (alarm && why == NJ_LOOK_UNKNOWN && late > 2 * SECOND_ALARM_S && cannot_have_died(schedule)) {
         /* Woken by hand after two alarms that were not taken, or a clock that was set forward? */
@@ -180,12 +202,16 @@ void nj_schedule_look(struct nj_schedule *schedule, const struct nj_moment *mome
 {
     if (schedule->looked)
         check_clock(schedule, moment, why);
-    int64_t now = moment->wall_s + schedule->offset_s;
-    if (schedule->looked)
-        learn_stretch(schedule, moment, now);
-    schedule->stored_wh = isnan(moment->stored_wh) ? reckon(schedule, schedule->looked ? now : 0) : moment->stored_wh;
-    schedule->blind     = isnan(moment->stored_wh);
-    int64_t day         = nj_sun_midnight(schedule->set.longitude, now) / NJ_DAY_S;
+    int64_t          now         = moment->wall_s + schedule->offset_s;
+    struct nj_moment true_moment = *moment;
+    enum nj_basis    before      = schedule->basis;
+    true_moment.stored_wh        = believed_wh(schedule, moment, schedule->looked ? (double)(now - schedule->now_s) : 0);
+    if (schedule->looked && schedule->basis == before) /* two measures of a charge differ by more than what came in */
+        learn_stretch(schedule, &true_moment, now);
+    schedule->stored_wh  = isnan(true_moment.stored_wh) ? reckon(schedule, schedule->looked ? now : 0) : true_moment.stored_wh;
+    schedule->blind      = schedule->basis == NJ_BASIS_RECKONED;
+    schedule->present_wh = schedule->stored_wh;
+    int64_t day          = nj_sun_midnight(schedule->set.longitude, now) / NJ_DAY_S;
     if (schedule->rate_day && day > schedule->rate_day)
         close_rate_day(schedule, day);
     schedule->rate_day    = schedule->rate_day ? schedule->rate_day : day;
@@ -203,6 +229,54 @@ void nj_schedule_look(struct nj_schedule *schedule, const struct nj_moment *mome
 int64_t nj_schedule_now(const struct nj_schedule *schedule)
 {
     return schedule->now_s;
+}
+
+int64_t nj_schedule_offset(const struct nj_schedule *schedule)
+{
+    return schedule->offset_s;
+}
+
+void nj_schedule_armed(struct nj_schedule *schedule, int64_t alarm_s)
+{
+    schedule->alarm_s = alarm_s;
+}
+
+void nj_schedule_working(struct nj_schedule *schedule, const struct nj_moment *moment)
+{
+    double seconds  = fmax((double)(moment->monotonic_s - schedule->monotonic_s), 0);
+    double reckoned = fmax(schedule->stored_wh - schedule->cost.watts * seconds / NJ_HOUR_S, 0);
+    double said = schedule->basis == NJ_BASIS_GAUGE ? moment->stored_wh : schedule->basis == NJ_BASIS_VOLTAGE ? moment->voltage_wh : NAN;
+    schedule->present_wh = isnan(said) ? reckoned : said;
+}
+
+void nj_schedule_outlook(const struct nj_schedule *schedule, struct nj_outlook *out)
+{
+    double rest = nj_schedule_resting_wh(schedule), dark = fmin(10 * rest, 0.5 * schedule->set.battery_wh);
+    /* Before the first price of this waking the reserve is not laid out yet. */
+    double reserve = schedule->priced ? schedule->reserve_wh : fmax(dark, schedule->set.reserve_wh);
+    *out           = (struct nj_outlook){.basis      = schedule->basis,
+                                         .stored_wh  = schedule->present_wh,
+                                         .reserve_wh = fmax(reserve, schedule->set.floor_wh),
+                                         .event_wh   = nj_schedule_unit_wh(schedule),
+                                         .event_s = nj_cost_seconds(&schedule->cost, 3, schedule->set.soft_tokens ? schedule->set.soft_tokens : 280),
+                                         .resting_wh    = rest,
+                                         .autonomy_days = fmax(schedule->present_wh - schedule->set.floor_wh, 0) / fmax(rest, 1e-6),
+                                         .sun_wh        = mean_yield(schedule) *
+                                                   nj_harvest_light(&schedule->harvest, schedule->now_s, schedule->now_s + NJ_DAY_S)};
+}
+
+void nj_schedule_basis(const struct nj_schedule *schedule, char words[NJ_SCHEDULE_REASON])
+{
+    double percent = 100 * schedule->present_wh / schedule->set.battery_wh;
+    if (schedule->basis == NJ_BASIS_GAUGE)
+        snprintf(words, NJ_SCHEDULE_REASON, "by its gauge: %.0f %%", percent);
+    else if (isnan(schedule->gauge_wh))
+        snprintf(words, NJ_SCHEDULE_REASON, "%s: %.0f %%", schedule->basis == NJ_BASIS_VOLTAGE ? "by its voltage" : "reckoned by the clock",
+                 percent);
+    else
+        snprintf(words, NJ_SCHEDULE_REASON, "%s; its gauge stands still at %.0f %% though %.1f Wh went through: %.0f %%",
+                 schedule->basis == NJ_BASIS_VOLTAGE ? "by its voltage" : "reckoned by the clock",
+                 100 * schedule->gauge_wh / schedule->set.battery_wh, schedule->through_wh, percent);
 }
 
 /* ---- work ---- */

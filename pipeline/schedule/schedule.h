@@ -55,7 +55,8 @@ enum nj_look {
 struct nj_moment {
     int64_t wall_s;      /* the clock, right or wrong */
     int64_t monotonic_s; /* goes on evenly, but only between two sleeps */
-    double  stored_wh;   /* NAN: no battery source, or one that lies */
+    double  stored_wh;   /* by the gauge; NAN: no battery source, or one that lies */
+    double  voltage_wh;  /* the same, guessed from the voltage; NAN: not known */
     double  panel_w;     /* what the panel gives at this moment; NAN if nothing measures it */
     double  temp_c;
 };
@@ -93,8 +94,32 @@ void      nj_schedule_close(struct nj_schedule *plan);
 /* A look at clock and battery. */
 void nj_schedule_look(struct nj_schedule *plan, const struct nj_moment *moment, enum nj_look why);
 
-/* The plan's own even time, as of the last look. */
+/* The plan's own even time, as of the last look, and how far it is ahead of the wall clock. */
 int64_t nj_schedule_now(const struct nj_schedule *plan);
+int64_t nj_schedule_offset(const struct nj_schedule *plan);
+
+/* The alarm that was really armed, wall clock: what the next look is held against. */
+void nj_schedule_armed(struct nj_schedule *plan, int64_t alarm_s);
+
+/* A look from inside the work: keeps watch over the gauge, changes nothing else. */
+void nj_schedule_working(struct nj_schedule *plan, const struct nj_moment *moment);
+
+/* Where the charge comes from. A gauge is no longer believed when it stands still while a good share of the battery must have gone through it. */
+enum nj_basis { NJ_BASIS_GAUGE, NJ_BASIS_VOLTAGE, NJ_BASIS_RECKONED };
+
+/* Energy as the plan sees it at the last look. */
+struct nj_outlook {
+    enum nj_basis basis;
+    double        stored_wh, reserve_wh; /* reserve: what work must leave now */
+    double        event_wh, event_s;     /* three frames, as learned */
+    double        resting_wh;            /* a day on which nothing is read */
+    double        autonomy_days;         /* of such days, without any sun, until the floor */
+    double        sun_wh;                /* that tomorrow usually brings */
+};
+void nj_schedule_outlook(const struct nj_schedule *plan, struct nj_outlook *out);
+
+/* The basis in words; what stands before the first colon changes only with the basis. */
+void nj_schedule_basis(const struct nj_schedule *plan, char words[NJ_SCHEDULE_REASON]);
 
 /* A new burst joined the queue. */
 void nj_schedule_arrived(struct nj_schedule *plan, double interest, unsigned frames);

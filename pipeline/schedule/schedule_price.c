@@ -32,8 +32,7 @@ double nj_schedule_fresh_gain(double interest_per_unit, double late_price)
     return interest_per_unit - fmax(0, interest_per_unit / 2 - late_price);
 }
 
-/* Wh a day while nothing is done but one look. */
-static double resting_wh(const struct nj_schedule *schedule)
+double nj_schedule_resting_wh(const struct nj_schedule *schedule)
 {
     return schedule->idle_w * 24 + (schedule->set.awake_w - schedule->idle_w) * schedule->set.wake_s / NJ_HOUR_S;
 }
@@ -64,7 +63,7 @@ static void fill_reserve(const struct nj_schedule *schedule, double reserve[NJ_S
 {
     const struct nj_schedule_settings *set  = &schedule->set;
     const struct nj_sky               *sky  = &schedule->sky;
-    double                             rest = resting_wh(schedule), need = 0;
+    double                             rest = nj_schedule_resting_wh(schedule), need = 0;
     double                             usual = PESSIMIST * (sky->yield[0] + sky->yield[1] + sky->yield[2]) / NJ_HARVEST_SKIES;
     for (int d = NJ_SCHEDULE_AHEAD_DAYS; d >= 0; d--) {
         double wintry = (1 - nj_harvest_season(&schedule->harvest, schedule->light_from + (int64_t)d * NJ_DAY_S)) / NJ_HARVEST_WINTER;
@@ -144,7 +143,8 @@ void nj_schedule_set_price(struct nj_schedule *schedule, const struct nj_waiting
         else
             for (int64_t d = day; d < last; d++)
                 light += schedule->light_day[d];
-        *step = (struct nj_price_step){.idle_wh = resting_wh(schedule) * days, .reserve_wh = reserve[day], .next_day = last != day};
+        *step =
+            (struct nj_price_step){.idle_wh = nj_schedule_resting_wh(schedule) * days, .reserve_wh = reserve[day], .next_day = last != day};
         for (int r = 0; r < NJ_HARVEST_SKIES; r++)
             step->inflow_wh[r] = light * schedule->sky.yield[r];
         for (unsigned k = 0; k < NJ_SCHEDULE_KINDS; k++) {

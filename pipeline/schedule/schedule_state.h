@@ -28,7 +28,11 @@ struct nj_schedule {
     int64_t           alarm_s;       /* wall clock; 0: none */
     int64_t           now_s, wall_s; /* of the last look */
     double            stored_wh;     /* measured, or reckoned when `blind` */
-    bool              blind, looked;
+    double            present_wh;    /* the same, also looked at from inside the work */
+    double            gauge_wh;      /* what the gauge said last, believed or not */
+    double            through_wh;    /* that must have moved it since it said something else */
+    enum nj_basis     basis;
+    bool              blind, looked; /* blind: reckoned */
     enum nj_doing     doing;
     /* of this waking */
     int64_t         monotonic_s;
@@ -53,6 +57,9 @@ bool nj_schedule_is_fresh(const struct nj_schedule *schedule, const struct nj_wa
 
 /* What a fresh burst earns now beyond reading it late, for each unit. */
 double nj_schedule_fresh_gain(double interest_per_unit, double late_price);
+
+/* Wh a day while nothing is done but one look. */
+double nj_schedule_resting_wh(const struct nj_schedule *schedule);
 
 /* Fills price, sky, reserve and late_price for this moment. */
 void nj_schedule_set_price(struct nj_schedule *schedule, const struct nj_waiting *queue, size_t count);

@@ -19,12 +19,14 @@ void nj_schedule_save(const struct nj_schedule *schedule, struct nj_text *json)
     const struct nj_harvest *h = &schedule->harvest;
     const struct nj_cost    *c = &schedule->cost;
     nj_text_addf(json,
-                 "{\"version\":1,\"days\":%" PRId32 ",\"today\":%" PRId64 ",\"rate_day\":%" PRId64 ",\"rate_days\":%" PRId32
+                 "{\"version\":2,\"days\":%" PRId32 ",\"today\":%" PRId64 ",\"rate_day\":%" PRId64 ",\"rate_days\":%" PRId32
                  ",\"offset_s\":%" PRId64 ",\"alarm_s\":%" PRId64 ",\"now_s\":%" PRId64 ",\"wall_s\":%" PRId64 ",\"total_runs\":%" PRIu32,
                  h->days, h->today, schedule->rate_day, schedule->rate_days, schedule->offset_s, schedule->alarm_s, schedule->now_s,
                  schedule->wall_s, c->total_runs);
     const double single[] = {h->today_wh, h->today_clear, c->scale_s, c->watts, c->watts_weight, schedule->idle_w, schedule->stored_wh};
     save_numbers(json, "single", single, sizeof single / sizeof *single);
+    const double gauge[] = {schedule->gauge_wh, schedule->through_wh};
+    save_numbers(json, "gauge", gauge, 2);
     save_numbers(json, "day_yield", h->day_yield, NJ_HARVEST_DAYS);
     save_numbers(json, "hour_share", h->hour_share, NJ_HARVEST_HOURS);
     save_numbers(json, "rate", schedule->rate, NJ_SCHEDULE_KINDS);
@@ -55,15 +57,15 @@ nj_status nj_schedule_restore(struct nj_schedule *schedule, const char *json, si
 {
     struct nj_schedule *draft = malloc(sizeof *draft);
     json_t             *saved = NULL;
-    double              single[7], runs[NJ_COST_FRAMES * NJ_COST_TOKENS];
+    double              single[7], gauge[2], runs[NJ_COST_FRAMES * NJ_COST_TOKENS];
     nj_status status = draft ? nj_json_parse("learned", json, size, &saved, error) : nj_fail(error, "no memory to restore the plan");
     if (status != NJ_OK)
         goto cleanup;
     *draft                  = *schedule;
     struct nj_harvest *h    = &draft->harvest;
     struct nj_cost    *c    = &draft->cost;
-    bool               fits = json_integer_value(json_object_get(saved, "version")) == 1 && load_numbers(saved, "single", single, 7) &&
-                load_numbers(saved, "day_yield", h->day_yield, NJ_HARVEST_DAYS) &&
+    bool               fits = json_integer_value(json_object_get(saved, "version")) == 2 && load_numbers(saved, "single", single, 7) &&
+                load_numbers(saved, "gauge", gauge, 2) && load_numbers(saved, "day_yield", h->day_yield, NJ_HARVEST_DAYS) &&
                 load_numbers(saved, "hour_share", h->hour_share, NJ_HARVEST_HOURS) &&
                 load_numbers(saved, "rate", draft->rate, NJ_SCHEDULE_KINDS) &&
                 load_numbers(saved, "arrived", draft->today, NJ_SCHEDULE_KINDS) &&
@@ -79,23 +81,25 @@ nj_status nj_schedule_restore(struct nj_schedule *schedule, const char *json, si
         status = nj_fail(error, "what was learned counts days that cannot be");
         goto cleanup;
     }
-    h->today         = json_integer_value(json_object_get(saved, "today"));
-    h->today_wh      = single[0];
-    h->today_clear   = single[1];
-    c->scale_s       = single[2];
-    c->watts         = single[3];
-    c->watts_weight  = single[4];
-    c->total_runs    = (uint32_t)json_integer_value(json_object_get(saved, "total_runs"));
-    draft->idle_w    = single[5];
-    draft->stored_wh = single[6];
-    draft->rate_day  = json_integer_value(json_object_get(saved, "rate_day"));
-    draft->offset_s  = json_integer_value(json_object_get(saved, "offset_s"));
-    draft->alarm_s   = json_integer_value(json_object_get(saved, "alarm_s"));
-    draft->now_s     = json_integer_value(json_object_get(saved, "now_s"));
-    draft->wall_s    = json_integer_value(json_object_get(saved, "wall_s"));
-    draft->doing     = NJ_DOING_SLEEP;
-    draft->looked    = draft->now_s != 0;
-    draft->priced    = false;
+    h->today          = json_integer_value(json_object_get(saved, "today"));
+    h->today_wh       = single[0];
+    h->today_clear    = single[1];
+    c->scale_s        = single[2];
+    c->watts          = single[3];
+    c->watts_weight   = single[4];
+    c->total_runs     = (uint32_t)json_integer_value(json_object_get(saved, "total_runs"));
+    draft->idle_w     = single[5];
+    draft->stored_wh  = single[6];
+    draft->gauge_wh   = gauge[0];
+    draft->through_wh = isnan(gauge[1]) ? 0 : gauge[1];
+    draft->rate_day   = json_integer_value(json_object_get(saved, "rate_day"));
+    draft->offset_s   = json_integer_value(json_object_get(saved, "offset_s"));
+    draft->alarm_s    = json_integer_value(json_object_get(saved, "alarm_s"));
+    draft->now_s      = json_integer_value(json_object_get(saved, "now_s"));
+    draft->wall_s     = json_integer_value(json_object_get(saved, "wall_s"));
+    draft->doing      = NJ_DOING_SLEEP;
+    draft->looked     = draft->now_s != 0;
+    draft->priced     = false;
     for (size_t i = 0; i < NJ_COST_FRAMES * NJ_COST_TOKENS; i++)
         c->runs[i / NJ_COST_TOKENS][i % NJ_COST_TOKENS] = runs[i] > 0 ? (uint32_t)runs[i] : 0;
     *schedule = *draft;

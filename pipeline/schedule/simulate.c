@@ -172,6 +172,7 @@ static void look(struct world *world, struct nj_moment *moment)
     *moment                                  = (struct nj_moment){.wall_s      = now_s + world->clock_off_s,
                                                                   .monotonic_s = now_s,
                                                                   .stored_wh   = world->stored_wh,
+                                                                  .voltage_wh  = NAN,
                                                                   .panel_w     = panel_w(world),
                                                                   .temp_c      = world->weather->temp_c[weather_row(world)]};
     if (faults && faults->gauge)

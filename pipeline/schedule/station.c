@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "db/db.h"
+#include "firmware-host/watchdog.h"
 #include "pipeline/ingest/scan.h"
 #include "pipeline/schedule/decode.h"
 #include "pipeline/schedule/power.h"
@@ -21,6 +22,8 @@ struct station {
     struct nj_station_result        *result;
     struct nj_db                    *db;
     struct nj_power                 *power;
+    struct nj_wake                  *wake;
+    struct nj_watchdog              *watchdog;
     struct nj_decoder               *decoder;                    /* opened when the first burst may be read */
     char                             halted[NJ_SCHEDULE_REASON]; /* why the power plan ended a burst, or "" */
     char                             database[NJ_CONF_TEXT + 256];
@@ -31,10 +34,17 @@ static bool signalled(const struct station *station)
     return station->options->stop && *station->options->stop;
 }
 
+static void alive(void *arg)
+{
+    struct station *station = arg;
+    nj_watchdog_kick(station->watchdog);
+}
+
 /* Asked between layers. */
 static bool asked_to_stop(void *arg)
 {
     struct station *station = arg;
+    alive(station);
     return signalled(station) || !nj_power_may_go_on(station->power, station->halted);
 }
 
@@ -45,7 +55,9 @@ static nj_status ingest(struct station *station, struct nj_error *error)
         .cards          = conf->ingest.cards,
         .rules          = {.gap_seconds = conf->ingest.burst_gap_seconds, .max_frames = (uint16_t)conf->ingest.burst_max_frames},
         .settle_seconds = conf->ingest.settle_seconds,
-        .stop           = station->options->stop};
+        .stop           = station->options->stop,
+        .alive          = alive,
+        .alive_arg      = station};
     struct nj_scan_result found  = {0};
     nj_status             status = nj_scan_settled(station->db, station->database, &options, &found, error);
     if (status == NJ_STOPPED && !signalled(station)) {
@@ -66,9 +78,19 @@ static nj_status open_decoder(struct station *station, struct nj_error *error)
         return NJ_OK;
     struct nj_decoder_options options = {.should_stop = asked_to_stop, .stop_arg = station};
     nj_status                 status  = nj_decoder_open(station->conf, &options, &station->decoder, error);
-    if (status == NJ_OK)
-        nj_log(NJ_LOG_INFO, "model %s", nj_decoder_model(station->decoder));
-    return status;
+    if (status != NJ_OK)
+        return status;
+    nj_log(NJ_LOG_INFO, "model %s", nj_decoder_model(station->decoder));
+    return NJ_OK;
+}
+
+/* From here on kicks come with each layer. A computer on mains at somebody's desk is not to be reset. */
+static void watch_over(struct station *station)
+{
+    if (!nj_power_in_the_field(station->conf))
+        return;
+    nj_watchdog_hardware(station->watchdog, true);
+    nj_log(NJ_LOG_DEBUG, "watchdog: %s", nj_watchdog_words(station->watchdog));
 }
 
 /* Reads the bursts that the power plan chose, together, and tells the plan what they took. */
@@ -77,6 +99,8 @@ static nj_status read_bursts(struct station *station, const struct nj_db_waiting
 {
     struct nj_decoded decoded = {0};
     nj_status         status  = open_decoder(station, error);
+    if (status == NJ_OK)
+        watch_over(station);
     if (status == NJ_OK)
         status = nj_decoder_read(station->decoder, station->db, bursts, count, soft_tokens, nj_power_busy_watts(station->power), &decoded,
                                  error);
@@ -131,33 +155,40 @@ static nj_status decode(struct station *station, struct nj_error *error)
         }
     }
     nj_progress_end(&progress, done);
+    nj_watchdog_hardware(station->watchdog, false);
     return status;
 }
 
 nj_status nj_station_run(const struct nj_conf *conf, const struct nj_station_options *options, struct nj_station_result *result,
                          struct nj_error *error)
 {
-    struct station       station  = {.conf = conf, .options = options, .result = result};
-    struct nj_db_lock    lock     = {.fd = -1};
-    struct nj_db_options database = {.mode            = NJ_DB_STATION,
-                                     .station         = conf->station.name,
-                                     .site            = conf->station.site,
-                                     .timezone_offset = conf->station.timezone_offset,
-                                     .min_free_mb     = conf->ingest.min_free_mb};
-    int64_t              put_back = 0, deferred = 0;
+    struct station         station  = {.conf = conf, .options = options, .result = result};
+    struct nj_db_lock      lock     = {.fd = -1};
+    struct nj_db_options   database = {.mode            = NJ_DB_STATION,
+                                       .station         = conf->station.name,
+                                       .site            = conf->station.site,
+                                       .timezone_offset = conf->station.timezone_offset,
+                                       .min_free_mb     = conf->ingest.min_free_mb};
+    const struct nj_clock *clock    = nj_clock_system();
+    int64_t                put_back = 0, deferred = 0;
     *result = (struct nj_station_result){0};
     if (!nj_conf_place(station.database, sizeof station.database, conf->database.path))
         return nj_fail(error, "%s: the path is too long", conf->database.path);
-    nj_status status = nj_db_open(station.database, &database, &station.db, error);
-    if (status != NJ_OK)
-        return status;
-    status = nj_db_lock(station.database, "run", &lock, error);
+    /* The first thing of all: whatever happens from here on, the station wakes again. */
+    nj_status status = nj_wake_open(conf, clock, &station.wake, error);
+    if (status == NJ_OK)
+        status = nj_watchdog_open(clock, &station.watchdog, error);
+    nj_notify("READY=1\nSTATUS=takes in new pictures");
+    if (status == NJ_OK)
+        status = nj_db_open(station.database, &database, &station.db, error);
+    if (status == NJ_OK)
+        status = nj_db_lock(station.database, "run", &lock, error);
     if (status == NJ_OK)
         status = nj_db_recover(station.db, &put_back, error);
     if (status == NJ_OK && put_back)
         nj_log(NJ_LOG_INFO, "%" PRId64 " bursts that an earlier run left half-read wait again", put_back);
     if (status == NJ_OK)
-        status = nj_power_open(conf, station.db, NULL, &station.power, error);
+        status = nj_power_open(conf, station.db, clock, station.wake, &station.power, error);
     while (status == NJ_OK) {
         status = ingest(&station, error);
         if (status == NJ_OK)
@@ -165,17 +196,21 @@ nj_status nj_station_run(const struct nj_conf *conf, const struct nj_station_opt
         bool waits = status == NJ_STOPPED && !signalled(&station); /* for sun: the next look may find some */
         if (options->once || (status != NJ_OK && !waits))
             break;
-        status                       = NJ_OK;
-        const struct nj_clock *clock = nj_clock_system();
+        status = NJ_OK;
+        nj_notify("STATUS=waits");
+        nj_watchdog_kick(station.watchdog);
         clock->sleep_ms(clock->self, LOOK_AGAIN_MS);
         if (signalled(&station))
             status = nj_fail_as(NJ_STOPPED, error, "stopped by a signal");
     }
     if (lock.fd >= 0)
         nj_db_waiting_count(station.db, &result->waiting, &deferred, NULL);
+    nj_notify("STOPPING=1");
     nj_power_close(station.power, result->waiting);
     nj_db_unlock(&lock);
     nj_decoder_close(station.decoder);
     nj_db_close(station.db);
+    nj_watchdog_close(station.watchdog);
+    nj_wake_close(station.wake);
     return status;
 }

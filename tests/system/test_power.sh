@@ -68,6 +68,73 @@ same "a full battery allows the rest" "0 7" "$status $(done_events)"
 same "and a wake is armed after it" yes "$(armed)"
 same "what was learned is kept" 1 "$(sqlite3 "$root/station.db" "select count(*) from state where key = 'schedule'")"
 
+
+# Lines and the watchdog are files, too.
+lines=$root/dev/gpio/pinctrl-test
+mkdir -p "$lines"
+for line in 17 22 23 24; do echo 0 >"$lines/$line"; done
+: >"$root/dev/watchdog"
+more() { "$BUILD/trapcam" card "$SCRATCH/card" --events 9 --size 320x240 --seed "$1" && find "$SCRATCH/card" -type f -exec touch -d '1 hour ago' {} +; }
+rm -r "$SCRATCH/card"/*
+more 5
+set_lines() { run --set power.wake_gpio=pinctrl-test:17,lamp=pinctrl-test:22,camera=pinctrl-test:23,button=pinctrl-test:24 "$@"; }
+echo '{"percent": 27}' >"$root/run/battery.json"
+before=$(done_events)
+set_lines
+same "at the reserve nothing is read" "75 0" "$status $(($(done_events) - before))"
+same "the watchdog stays off while nothing is read" 0 "$(wc -c <"$root/dev/watchdog")"
+echo 1 >"$lines/24"
+set_lines
+same "but somebody who presses the button sees three bursts read" "75 3" "$status $(($(done_events) - before))"
+same "alarm let through, lamp off again, camera on" "1 0 1" "$(cat "$lines/17" "$lines/22" "$lines/23" | tr '\n' ' ' | sed 's/ $//')"
+same "the watchdog was kicked and stopped" yes "$(grep -qx 'kk*V' "$root/dev/watchdog" && echo yes || cat "$root/dev/watchdog")"
+echo '{"percent": 8}' >"$root/run/battery.json"
+set_lines
+same "at the floor the button does not help, and the camera is switched off" "75 3 0" "$status $(($(done_events) - before)) $(cat "$lines/23")"
+rm "$lines/22"
+set_lines
+check "a line that is gone is said" grep -q 'lamp line' "$SCRATCH/out"
+
+# Every way out leaves an alarm armed.
+echo '{"percent": 95}' >"$root/run/battery.json"
+echo 0 >"$rtc"
+run --set database.path=/dev/null/none.db
+same "a database that cannot be opened: the next wake is armed" "1 yes" "$status $(armed)"
+echo 0 >"$rtc"
+flock "$root/station.db.run.lock" "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" run --once 2>"$SCRATCH/out"
+same "another run holds the lock: the next wake is armed" "75 yes" "$? $(armed)"
+later=$(($(date +%s) + 7000))
+echo $later >"$rtc"
+flock "$root/station.db.run.lock" "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" run --once 2>"$SCRATCH/out"
+same "and what that run armed is left as it is" $later "$(cat "$rtc")"
+for signal in TERM KILL; do
+    more 1$signal
+    echo 0 >"$rtc"
+    "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" --set ingest.settle_seconds=5 run --once 2>"$SCRATCH/out" &
+    pid=$!
+    until [ -s "$rtc" ] && [ "$(cat "$rtc")" != 0 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
+    kill -$signal $pid 2>/dev/null
+    wait $pid
+    same "SIG$signal in the middle: the next wake is armed" yes "$(armed)"
+done
+
+# The gauge.
+echo '{"volts": 11.5}' >"$root/run/battery.json"
+run
+check "a gauge that gives only volts: the floor is kept by the voltage" grep -q 'the floor is' "$SCRATCH/out"
+echo '{"volts": 11.85}' >"$root/run/battery.json"
+run
+check "and a little above it is not enough just after" grep -q 'must first rise' "$SCRATCH/out"
+touch -d '2 hours ago' "$root/run/battery.json"
+run
+check "an old reading is not believed, and the log says what holds" grep -q 'reckoned by the clock.*120 minutes old' "$SCRATCH/out"
+
+mkdir -p "$root/sys/class/rtc/rtc1"
+echo 0 >"$root/sys/class/rtc/rtc1/wakealarm"
+run
+same "a second chip is armed an hour behind the first" 3600 $(($(cat "$root/sys/class/rtc/rtc1/wakealarm") - $(cat "$rtc")))
+rm -r "$root/sys/class/rtc/rtc1"
+
 rm "$rtc"
 run
 check "a clock chip that is gone is said loudly" grep -q 'wake could not be armed' "$SCRATCH/out"

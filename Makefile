@@ -38,6 +38,12 @@ ISA_aarch64 := _neon _dotprod _i8mm
 FLAGS_avx2       := -mavx2 -mfma -mf16c -mbmi2
 FLAGS_avx512     := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2
 FLAGS_avx512vnni := $(FLAGS_avx512) -mavx512vnni
+# For a processor without AVX-512: the same sources with the intrinsics from a library (tests/kernels/test_avx512.sh).
+ifeq ($(EMULATE),avx512)
+CFLAGS           += -DNJ_EMULATE_AVX512 -Wno-psabi
+FLAGS_avx512     := $(FLAGS_avx2)
+FLAGS_avx512vnni := $(FLAGS_avx2)
+endif
 FLAGS_neon       := -march=armv8-a
 FLAGS_dotprod    := -march=armv8.2-a+dotprod+fp16
 FLAGS_i8mm       := -march=armv8.2-a+dotprod+fp16+i8mm

@@ -31,5 +31,6 @@ struct nj_direct;
 void nj_direct_scales_avx2(const struct nj_direct *job, uint32_t stream, uint32_t g, float *out);
 void nj_store_avx2(const float *sums, uint32_t rows, float *out);
 void nj_store_gelu_up_avx2(const float *gate, const float *up, uint32_t rows, float *out);
+void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales);
 
 #endif

@@ -317,7 +317,7 @@ NJ_INLINE void transpose8(__m256i v[8])
     }
 }
 
-static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
+void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
 {
     const __m256  sign = _mm256_set1_ps(-0.0f);
     const __m256i order =
@@ -357,5 +357,5 @@ static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_
 void nj_w12a14_gemm_16x6_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
                               void *scratch)
 {
-    nj_gemm_run_plain(&form, open_plain, w, a, first, panels, out, stride, scratch);
+    nj_gemm_run_plain(&form, nj_open_plain_avx2, w, a, first, panels, out, stride, scratch);
 }

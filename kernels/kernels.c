@@ -48,6 +48,10 @@ void nj_kernels_init(struct nj_kernels *k, uint32_t features)
 #if defined(__x86_64__)
     if (features & NJ_CPU_AVX2)
         nj_use_avx2(k);
+    if (features & NJ_CPU_AVX512)
+        nj_use_avx512(k);
+    if (features & NJ_CPU_AVX512VNNI)
+        nj_use_avx512vnni(k);
 #elif defined(__aarch64__)
     if (features & NJ_CPU_NEON)
         nj_use_neon(k);

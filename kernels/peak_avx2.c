@@ -1,65 +1,29 @@
 /* The most that AVX2 gives: loops on registers, in the order of instructions that was found fastest, and four streams of loads. */
 #include "kernels/forms_avx2.h"
+#include "kernels/peak_x86.h"
 
 #include <immintrin.h>
 
-#define CLOBBERED                                                                                                                          \
-    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
-
-/* A multiply into one of six registers, and the sum of the multiply four before it: both kinds find free ports. */
-#define STEP(multiply, add, acc, now, before)                                                                                              \
-    multiply " %%ymm15, %%ymm14, %%ymm" #now "\n\t" add " %%ymm" #before ", %%ymm" #acc ", %%ymm" #acc "\n\t"
-#define STEPS_24(multiply, add)                                                                                                            \
-    STEP(multiply, add, 0, 8, 10)                                                                                                          \
-    STEP(multiply, add, 1, 9, 11)                                                                                                          \
-    STEP(multiply, add, 2, 10, 12)                                                                                                         \
-    STEP(multiply, add, 3, 11, 13)                                                                                                         \
-    STEP(multiply, add, 4, 12, 8)                                                                                                          \
-    STEP(multiply, add, 5, 13, 9)                                                                                                          \
-    STEP(multiply, add, 6, 8, 10)                                                                                                          \
-    STEP(multiply, add, 7, 9, 11)                                                                                                          \
-    STEP(multiply, add, 0, 10, 12)                                                                                                         \
-    STEP(multiply, add, 1, 11, 13)                                                                                                         \
-    STEP(multiply, add, 2, 12, 8)                                                                                                          \
-    STEP(multiply, add, 3, 13, 9)                                                                                                          \
-    STEP(multiply, add, 4, 8, 10)                                                                                                          \
-    STEP(multiply, add, 5, 9, 11)                                                                                                          \
-    STEP(multiply, add, 6, 10, 12)                                                                                                         \
-    STEP(multiply, add, 7, 11, 13)                                                                                                         \
-    STEP(multiply, add, 0, 12, 8)                                                                                                          \
-    STEP(multiply, add, 1, 13, 9)                                                                                                          \
-    STEP(multiply, add, 2, 8, 10)                                                                                                          \
-    STEP(multiply, add, 3, 9, 11)                                                                                                          \
-    STEP(multiply, add, 4, 10, 12)                                                                                                         \
-    STEP(multiply, add, 5, 11, 13)                                                                                                         \
-    STEP(multiply, add, 6, 12, 8)                                                                                                          \
-    STEP(multiply, add, 7, 13, 9)
-
 uint64_t nj_peak_int16_avx2(uint64_t count)
 {
-    uint64_t rounds = count / (24 * 16) + 1, left = rounds;
-    __asm__ volatile("1:\n\t" STEPS_24("vpmaddwd", "vpaddd") "dec %0\n\tjnz 1b" : "+r"(left)::CLOBBERED, "cc");
+    uint64_t rounds = count / (24 * 16) + 1;
+    LOOP(rounds, STEPS_24("ymm", "vpmaddwd", "vpaddd"));
     return rounds * 24 * 16;
 }
 
 /* 24 of 27 multiplies are products; the other three widen what eight of them summed. */
 uint64_t nj_peak_int8_avx2(uint64_t count)
 {
-    uint64_t rounds = count / (24 * 32) + 1, left = rounds;
-    __asm__ volatile("1:\n\t" STEPS_24("vpmaddubsw", "vpaddw") STEP("vpmaddwd", "vpaddd", 0, 8, 10) STEP("vpmaddwd", "vpaddd", 1, 9, 11)
-                         STEP("vpmaddwd", "vpaddd", 2, 10, 12) "dec %0\n\tjnz 1b"
-                     : "+r"(left)::CLOBBERED, "cc");
+    uint64_t rounds = count / (24 * 32) + 1;
+    LOOP(rounds, STEPS_24("ymm", "vpmaddubsw", "vpaddw") STEP("ymm", "vpmaddwd", "vpaddd", 0, 8, 10)
+                     STEP("ymm", "vpmaddwd", "vpaddd", 1, 9, 11) STEP("ymm", "vpmaddwd", "vpaddd", 2, 10, 12));
     return rounds * 24 * 32;
 }
 
-#define FMA(acc) "vfmadd231ps %%ymm15, %%ymm14, %%ymm" #acc "\n\t"
-
 uint64_t nj_peak_f32_avx2(uint64_t count)
 {
-    uint64_t rounds = count / (12 * 8) + 1, left = rounds;
-    __asm__ volatile("vpxor %%ymm14, %%ymm14, %%ymm14\n\tvpxor %%ymm15, %%ymm15, %%ymm15\n\t"
-                     "1:\n\t" FMA(0) FMA(1) FMA(2) FMA(3) FMA(4) FMA(5) FMA(6) FMA(7) FMA(8) FMA(9) FMA(10) FMA(11) "dec %0\n\tjnz 1b"
-                     : "+r"(left)::CLOBBERED, "cc");
+    uint64_t rounds = count / (12 * 8) + 1;
+    LOOP(rounds, DOTS_12("ymm", "vfmadd231ps"));
     return rounds * 12 * 8;
 }
 

@@ -3,7 +3,7 @@
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libjansson-dev libjpeg62-turbo-dev libpng-dev libsqlite3-dev libzstd-dev nettle-dev
  libseccomp-dev libexif-dev libgpiod-dev libmosquitto-dev libinotifytools0-dev"
 DEMO_PACKAGES="sqlite3"
-TEST_PACKAGES="sqlite3 zstd jq libimage-exiftool-perl libjpeg-turbo-progs clang-14 clang-format-14 mosquitto mosquitto-clients"
+TEST_PACKAGES="sqlite3 zstd jq libsimde-dev libimage-exiftool-perl libjpeg-turbo-progs clang-14 clang-format-14 mosquitto mosquitto-clients"
 # Where the machine is no aarch64 itself, the tests for it run under an emulator.
 CROSS_PACKAGES="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 CROSS_LIBRARIES="libjansson-dev libjpeg62-turbo-dev libpng-dev libsqlite3-dev libzstd-dev nettle-dev libseccomp-dev libexif-dev libgpiod-dev

@@ -131,6 +131,9 @@ __attribute__((unused)) static void for_each_table(void (*test)(const struct nj_
     static const char *const ladder[] = {"c", "avx2", "avx512", "avx512vnni", "neon", "dotprod", "i8mm"};
     static struct nj_kernels tables[sizeof ladder / sizeof *ladder];
     uint32_t                 have = nj_cpu_detect();
+#ifdef NJ_EMULATE_AVX512
+    have |= NJ_CPU_AVX512 | NJ_CPU_AVX512VNNI;
+#endif
     if (getenv("NJ_SEED"))
         random_state ^= strtoull(getenv("NJ_SEED"), NULL, 10) * 0x9e3779b97f4a7c15u;
     if (!nj_cpu_mask(getenv("NJ_CPU"), &have)) {

@@ -66,17 +66,26 @@ cleanup:
     return status;
 }
 
+nj_status nj_json_read_text(const char *path, size_t limit, uint8_t **data, size_t *size, struct nj_error *error)
+{
+    size_t    length = strlen(path);
+    nj_status status = nj_file_read(path, limit, data, size, error);
+    if (status == NJ_OK && length > 4 && strcmp(path + length - 4, ".zst") == 0 &&
+        (status = decompress(path, data, size, limit, error)) != NJ_OK) {
+        free(*data);
+        *data = NULL;
+    }
+    return status;
+}
+
 nj_status nj_json_read(const char *path, size_t limit, json_t **out, struct nj_error *error)
 {
     uint8_t  *data;
-    size_t    size, length = strlen(path);
-    nj_status status = nj_file_read(path, limit, &data, &size, error);
+    size_t    size;
+    nj_status status = nj_json_read_text(path, limit, &data, &size, error);
     if (status != NJ_OK)
         return status;
-    if (length > 4 && strcmp(path + length - 4, ".zst") == 0)
-        status = decompress(path, &data, &size, limit, error);
-    if (status == NJ_OK)
-        status = nj_json_parse(path, data, size, out, error);
+    status = nj_json_parse(path, data, size, out, error);
     free(data);
     return status;
 }

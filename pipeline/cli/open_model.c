@@ -7,8 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A directory or a tokenizer.json, plain or compressed, is read as it is; any other file is a checkpoint that holds its tokenizer. */
-static bool holds_tokenizer_only(const char *path)
+bool nj_cli_holds_tokenizer_only(const char *path)
 {
     size_t      length = strlen(path);
     struct stat info;
@@ -21,7 +20,7 @@ nj_status nj_cli_tokenizer_open(const char *path, struct nj_cli_tokenizer *out, 
 {
     static const struct nj_weights_options text_only = {.text_only = 1};
     *out                                             = (struct nj_cli_tokenizer){0};
-    if (holds_tokenizer_only(path))
+    if (nj_cli_holds_tokenizer_only(path))
         return nj_tokenizer_open(path, &out->tokenizer, error);
     nj_status status = nj_weights_open(path, &text_only, &out->weights, error);
     if (status == NJ_OK)

@@ -7,6 +7,9 @@
 #include "pipeline/model/tokenizer.h"
 #include "pipeline/model/weights.h"
 
+/* A directory or a tokenizer.json, plain or compressed, is read as it is; any other file is a checkpoint that holds its tokenizer. */
+bool nj_cli_holds_tokenizer_only(const char *path);
+
 /* A tokenizer and, if it lies in a checkpoint, the checkpoint that holds its bytes. */
 struct nj_cli_tokenizer {
     struct nj_tokenizer *tokenizer;

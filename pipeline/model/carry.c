@@ -1,4 +1,6 @@
 #include "pipeline/model/carry.h"
+#include "base/json.h"
+#include "pipeline/model/gguf.h"
 #include "pipeline/model/random_model.h"
 
 #include <stdio.h>
@@ -19,8 +21,10 @@ static nj_status read_from_folder(const char *folder, struct nj_carried_list *ou
         struct nj_carried *file = &out->file[out->count];
         snprintf(path, sizeof path, "%s/%s", folder, carried[i]);
         if (access(path, F_OK) != 0)
+            snprintf(path, sizeof path, "%s/%s.zst", folder, carried[i]);
+        if (access(path, F_OK) != 0)
             continue;
-        NJ_TRY(nj_file_read(path, FILE_LIMIT, &file->data, &file->size, error));
+        NJ_TRY(nj_json_read_text(path, FILE_LIMIT, &file->data, &file->size, error));
         snprintf(file->name, sizeof file->name, "%s", carried[i]);
         out->count++;
     }
@@ -64,6 +68,8 @@ static nj_status read_own(const struct nj_weights *weights, struct nj_carried_li
         return make_tokenizer(&weights->config.text, out, error);
     if (checkpoint->kind == NJ_KIND_FOLDER)
         return read_from_folder(checkpoint->path, out, error);
+    if (checkpoint->kind == NJ_KIND_GGUF)
+        return nj_gguf_files(checkpoint, out, error);
     for (size_t i = 0; checkpoint->kind == NJ_KIND_PACKED && i < sizeof carried / sizeof *carried; i++) {
         const struct nj_tensor *tensor = nj_tensors_find(&checkpoint->tensors, "file.%s", carried[i]);
         if (!tensor)

@@ -1,5 +1,5 @@
-/* carry.h: small files that travel with a model (tokenizer, chat template, processor): read beside the source, out of a packed file, or made for a
- * random model. */
+/* carry.h: small files that travel with a model (tokenizer, chat template, processor): read beside the source (also where they end in .zst), out of
+ * a packed file, or made from the metadata of a GGUF or for a random model. */
 #ifndef NJ_MODEL_CARRY_H
 #define NJ_MODEL_CARRY_H
 
@@ -16,7 +16,8 @@ struct nj_carried_list { /* zero-initialise; nj_carried_free */
     size_t            count;
 };
 
-/* Collects the files that the checkpoint has; `chat_template` is the path of one that takes the place of its own, or "". In a packed file they are tensors `file.NAME`, compressed with zstd. */
+/* Collects the files that the checkpoint has; `chat_template` is the path of one that takes the place of its own, or "". In a packed file they are
+ * tensors `file.NAME`, compressed with zstd. nj_carried_free also after a failure. */
 nj_status nj_carried_read(const struct nj_weights *weights, const char *chat_template, struct nj_carried_list *out, struct nj_error *error);
 void      nj_carried_free(struct nj_carried_list *list);
 

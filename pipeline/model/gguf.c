@@ -367,3 +367,13 @@ bool nj_gguf_next_string(const struct nj_gguf_value *value, const uint8_t **curs
     ++*index;
     return true;
 }
+
+struct nj_string_view nj_gguf_string(const struct nj_gguf_value *value)
+{
+    const uint8_t *cursor = NULL;
+    const char    *text;
+    uint64_t       index = 0, length;
+    if (!nj_gguf_next_string(value, &cursor, &index, &text, &length))
+        return (struct nj_string_view){"", 0};
+    return (struct nj_string_view){text, length};
+}

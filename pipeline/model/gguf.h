@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "pipeline/model/checkpoint.h"
+#include "pipeline/model/tokenizer.h"
 
 enum nj_gguf_type {
     NJ_GGUF_U8,
@@ -54,13 +55,21 @@ bool nj_gguf_number(const struct nj_gguf_value *value, uint64_t index, double *o
 /* Steps through the strings of a value: *cursor starts NULL. False at the end. */
 bool nj_gguf_next_string(const struct nj_gguf_value *value, const uint8_t **cursor, uint64_t *index, const char **text, uint64_t *length);
 
+/* The one string of a value, "" if it is none. */
+struct nj_string_view nj_gguf_string(const struct nj_gguf_value *value);
+
 /* ---- The model (gguf_model.c) ---- */
 
 /* Opens checkpoint->path, whose map is maps[0], and `mmproj` (or NULL) into the checkpoint: tensors, and a config in the spelling of config.json. */
 nj_status nj_gguf_open_model(struct nj_checkpoint *checkpoint, const char *mmproj, struct nj_error *error);
 
-/* The tokenizer that lies in the metadata. */
-struct nj_tokenizer;
+/* ---- What lies in the metadata beside the model (gguf_tokenizer.c) ---- */
+
 nj_status nj_gguf_tokenizer(const struct nj_checkpoint *checkpoint, struct nj_tokenizer **out, struct nj_error *error);
+
+/* The same as the files of a folder: tokenizer.json and tokenizer_config.json in the forms of the tokenizers library, chat_template.jinja if there is
+ * a template, and with a vision tower processor_config.json. Appends to `out` (carry.h), which the caller frees, also after a failure. */
+struct nj_carried_list;
+nj_status nj_gguf_files(const struct nj_checkpoint *checkpoint, struct nj_carried_list *out, struct nj_error *error);
 
 #endif

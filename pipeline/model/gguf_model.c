@@ -1,6 +1,6 @@
 /* gguf_model.c: from GGUF metadata to a config in the spelling of config.json, and the few tensors whose layout differs. */
+#include "pipeline/model/chat.h"
 #include "pipeline/model/gguf.h"
-#include "pipeline/model/tokenizer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,10 +9,8 @@
 
 static bool string_is(const struct nj_gguf_value *value, const char *text)
 {
-    const uint8_t *cursor = NULL;
-    const char    *found;
-    uint64_t       index, length;
-    return nj_gguf_next_string(value, &cursor, &index, &found, &length) && length == strlen(text) && !memcmp(found, text, length);
+    struct nj_string_view found = nj_gguf_string(value);
+    return found.size == strlen(text) && !memcmp(found.data, text, found.size);
 }
 
 static const struct nj_gguf_value *find(const struct nj_gguf *gguf, const char *prefix, const char *key)
@@ -296,6 +294,16 @@ static nj_status open_companion(struct nj_checkpoint *checkpoint, const char *pa
     return status;
 }
 
+/* Templates are not run, only asked for the one thing in which they differ (weights.c); a packed file says it in the same place. */
+static nj_status note_template(struct nj_checkpoint *checkpoint, const struct nj_gguf *gguf, struct nj_error *error)
+{
+    struct nj_string_view text = nj_gguf_string(nj_gguf_find(gguf, "tokenizer.chat_template"));
+    if (!nj_chat_template_has_empty_thought(text.data, text.size))
+        return NJ_OK;
+    checkpoint->metadata = json_pack("{s:s}", "empty_thought", "yes");
+    return checkpoint->metadata ? NJ_OK : nj_fail(error, "%s: no memory to open it", checkpoint->path);
+}
+
 static nj_status open_text(struct nj_checkpoint *checkpoint, json_t *config, json_t *text, struct nj_error *error)
 {
     struct nj_gguf gguf;
@@ -305,8 +313,10 @@ static nj_status open_text(struct nj_checkpoint *checkpoint, json_t *config, jso
         status = check_kind(&gguf, &checkpoint->tensors, error);
     if (status == NJ_OK && (status = text_config(&gguf, &checkpoint->tensors, text, error)) != NJ_OK)
         nj_error_prefix(error, "%s", checkpoint->path);
-    if (status == NJ_OK)
+    if (status == NJ_OK) {
         set_token_ids(config, text, &gguf);
+        status = note_template(checkpoint, &gguf, error);
+    }
     nj_gguf_close(&gguf);
     return status;
 }
@@ -329,55 +339,4 @@ nj_status nj_gguf_open_model(struct nj_checkpoint *checkpoint, const char *mmpro
         return status;
     }
     return split_fused(checkpoint, &parsed.text, error);
-}
-
-/* Strings of a value, up to `limit`. *out is malloc'd. */
-static nj_status list_strings(const char *name, const struct nj_gguf_value *value, struct nj_string_view **out, struct nj_error *error)
-{
-    const uint8_t *cursor = NULL;
-    const char    *text;
-    uint64_t       index = 0, length, limit = value ? value->count : 0;
-    *out = NULL;
-    if (!value || value->type != NJ_GGUF_STRING || limit > (1u << 24))
-        return nj_fail(error, "%s: not a list of strings", name);
-    *out = malloc((limit + 1) * sizeof **out);
-    if (!*out)
-        return nj_fail(error, "%s: no memory", name);
-    for (uint64_t i = 0; nj_gguf_next_string(value, &cursor, &index, &text, &length); i++)
-        (*out)[i] = (struct nj_string_view){text, length};
-    return NJ_OK;
-}
-
-nj_status nj_gguf_tokenizer(const struct nj_checkpoint *checkpoint, struct nj_tokenizer **out, struct nj_error *error)
-{
-    struct nj_gguf         gguf;
-    struct nj_tensors      unused = {0};
-    struct nj_string_view *tokens = NULL, *merges = NULL;
-    int32_t               *types = NULL;
-    NJ_TRY(nj_gguf_open(checkpoint->path, &checkpoint->maps[0], &gguf, &unused, error));
-    const struct nj_gguf_value *token_list = nj_gguf_find(&gguf, "tokenizer.ggml.tokens"),
-                               *type_list  = nj_gguf_find(&gguf, "tokenizer.ggml.token_type");
-    const struct nj_gguf_value *merge_list = nj_gguf_find(&gguf, "tokenizer.ggml.merges");
-    nj_status                   status     = list_strings("tokenizer.ggml.tokens", token_list, &tokens, error);
-    if (status == NJ_OK)
-        status = list_strings("tokenizer.ggml.merges", merge_list, &merges, error);
-    if (status == NJ_OK && !(types = calloc(token_list->count + 1, sizeof *types)))
-        status = nj_fail(error, "no memory for its token types");
-    for (uint64_t i = 0; status == NJ_OK && i < token_list->count; i++) {
-        double type;
-        if (nj_gguf_number(type_list, i, &type) && type >= 0 && type <= 16)
-            types[i] = (int32_t)type;
-        else
-            status = nj_fail(error, "tokenizer.ggml.token_type: no type for token %llu", (unsigned long long)i);
-    }
-    if (status == NJ_OK)
-        status = nj_tokenizer_from_lists(tokens, types, token_list->count, merges, merge_list->count, out, error);
-    if (status != NJ_OK)
-        nj_error_prefix(error, "%s", checkpoint->path);
-    free(tokens);
-    free(merges);
-    free(types);
-    nj_tensors_free(&unused);
-    nj_gguf_close(&gguf);
-    return status;
 }

@@ -300,7 +300,7 @@ static nj_status read_template(struct nj_checkpoint *checkpoint, struct nj_confi
     char     path[4096 + 32];
     uint8_t *text;
     size_t   size;
-    if (checkpoint->kind == NJ_KIND_PACKED)
+    if (checkpoint->kind != NJ_KIND_FOLDER)
         config->empty_thought = json_object_get(checkpoint->metadata, "empty_thought") != NULL;
     snprintf(path, sizeof path, "%s/chat_template.jinja", checkpoint->path);
     if (checkpoint->kind != NJ_KIND_FOLDER || access(path, F_OK) != 0)

@@ -1,4 +1,6 @@
 /* GGUF: every tensor dequantized as gguf-py does it, the packed form of it, fused queries, keys and values, and its tokenizer. */
+#include "base/file.h"
+#include "pipeline/model/carry.h"
 #include "pipeline/model/convert.h"
 #include "pipeline/model/gguf.h"
 #include "pipeline/model/tokenizer.h"
@@ -91,6 +93,38 @@ static void check_tokenizer(void)
     nj_weights_close(weights);
     free(a.data);
     free(b.data);
+}
+
+/* The files that a folder has and a GGUF has not, against those of the checkpoint that it was made from. */
+static void check_files(void)
+{
+    const struct nj_weights_options options = {.mmproj = golden_path("gguf/tiny-it-mmproj-f16.gguf")};
+    struct nj_carried_list          files   = {0};
+    struct nj_error                 error   = {0};
+    struct nj_weights              *weights;
+    json_t                         *ours, *theirs;
+    uint8_t *template;
+    size_t size;
+    golden_must(nj_weights_open(golden_path("gguf/tiny-it-q8_0.gguf"), &options, &weights, &error), &error);
+    golden_must(nj_json_read(golden_path("checkpoints/tiny-it/tokenizer.json"), GOLDEN_LIMIT, &theirs, &error), &error);
+    golden_must(nj_file_read(golden_path("checkpoints/tiny-it/chat_template.jinja"), GOLDEN_LIMIT, &template, &size, &error), &error);
+    if (CHECK(nj_carried_read(weights, "", &files, &error) == NJ_OK && files.count == 4, "a GGUF gives four files %s", error.text)) {
+        golden_must(nj_json_parse("tokenizer.json", files.file[0].data, files.file[0].size, &ours, &error), &error);
+        CHECK(!strcmp(files.file[0].name, "tokenizer.json") && json_equal(ours, theirs), "tokenizer.json says what the original says");
+        json_decref(ours);
+        CHECK(!strcmp(files.file[2].name, "chat_template.jinja") && files.file[2].size == size &&
+                  !memcmp(files.file[2].data, template, size),
+              "the chat template is the original");
+        golden_must(nj_json_read(golden_path("checkpoints/tiny-it/processor_config.json"), GOLDEN_LIMIT, &ours, &error), &error);
+        json_decref(theirs);
+        golden_must(nj_json_parse("processor_config.json", files.file[3].data, files.file[3].size, &theirs, &error), &error);
+        CHECK(!strcmp(files.file[3].name, "processor_config.json") && json_equal(ours, theirs), "and so is what the processor is told");
+        json_decref(ours);
+    }
+    json_decref(theirs);
+    free(template);
+    nj_carried_free(&files);
+    nj_weights_close(weights);
 }
 
 /* ---- Fused queries, keys and values: the reference has no such file, so one is made from one that has them apart. ---- */
@@ -206,6 +240,7 @@ int main(void)
     check_packing("gguf/tiny-it-q4_0.gguf", "gguf/tiny-it-mmproj-f16.gguf");
     check_packing("gguf/tiny-pruned-k.gguf", NULL);
     check_tokenizer();
+    check_files();
     check_fused();
     return tap_done();
 }

@@ -48,8 +48,8 @@ static bool is_sane(const char *path, const struct nj_weights_options *options, 
     hash_vision(weights, hash);
     if (nj_weights_tokenizer(weights, &tokenizer, &error) == NJ_OK)
         nj_tokenizer_close(tokenizer);
-    if (nj_carried_read(weights, "", &files, &error) == NJ_OK)
-        nj_carried_free(&files);
+    nj_carried_read(weights, "", &files, &error);
+    nj_carried_free(&files);
     nj_packed_verify(weights, &error);
     nj_weights_close(weights);
     return true;

@@ -12,6 +12,21 @@ same "a source that is not there: exit 1" 1 $?
 same "and one sentence" 1 "$(wc -l <"$SCRATCH/err")"
 "$NIGHTJAR" -q convert "$SCRATCH/ct" 2>/dev/null
 same "no target: a usage error" 2 $?
+# What lies beside the weights comes along, compressed or not, and is asked for the one thing that templates differ in.
+mkdir "$SCRATCH/beside"
+cp "$SCRATCH"/ct/* "$SCRATCH/beside"
+zstd -q --rm "$SCRATCH/beside/tokenizer.json"
+printf '{{ bos_token }}<|channel>thought\\n<channel|>' >"$SCRATCH/beside/chat_template.jinja"
+check "a folder with tokenizer.json.zst is packed" "$NIGHTJAR" -q convert "$SCRATCH/beside" -o "$SCRATCH/d.nj"
+check "and goes out again" "$NIGHTJAR" -q convert "$SCRATCH/d.nj" --to compressed-tensors -o "$SCRATCH/out"
+check "with the same tokenizer" cmp "$SCRATCH/ct/tokenizer.json" "$SCRATCH/out/tokenizer.json"
+check "and chat template" cmp "$SCRATCH/beside/chat_template.jinja" "$SCRATCH/out/chat_template.jinja"
+echo '{"messages": [{"role": "user", "content": "which?"}]}' >"$SCRATCH/messages.json"
+render() { "$NIGHTJAR" probe render -m "$1" "$SCRATCH/messages.json"; }
+same "whose empty thought is in the prompt" "$(printf '<bos><|turn>user\nwhich?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>')" "$(render "$SCRATCH/beside")"
+same "also out of the packed file" "$(render "$SCRATCH/beside")" "$(render "$SCRATCH/d.nj")"
+same "and not where no template asks for it" "$(printf '<bos><|turn>user\nwhich?<turn|>\n<|turn>model\n')" "$(render "$SCRATCH/b.nj")"
+rm "$SCRATCH/d.nj"
 truncate -s 300000 "$SCRATCH/ct/model.safetensors"
 "$NIGHTJAR" -q convert "$SCRATCH/ct" -o "$SCRATCH/c.nj" 2>"$SCRATCH/err"
 same "a file cut short is refused" 1 $?

@@ -1,4 +1,5 @@
 /* cmd_ask.c: `nightjar ask`, a free question to the model, about pictures or without, the answer as it comes. */
+#include "pipeline/cli/ask_tools.h"
 #include "pipeline/cli/session.h"
 #include "pipeline/constrain/thought.h"
 #include "pipeline/model/chat.h"
@@ -9,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_TOKENS 512u
 #define THOUGHT_TOKENS 512u
+#define DEFAULT_CALLS  4u
 #define THOUGHT_BEGIN  "<|channel>"
 #define THOUGHT_END    "<channel|>"
 
@@ -34,7 +37,9 @@ struct question {
     const char               *images[NJ_SESSION_IMAGES];
     size_t                    image_count;
     uint32_t                  soft_tokens, tokens, thought_tokens;
-    bool                      think;
+    bool                      think, tools;
+    size_t                    calls;
+    unsigned                  seconds; /* 0: no limit */
     struct nj_sampling        sampling;
     uint64_t                  seed;
     const char               *text;
@@ -136,6 +141,27 @@ static nj_status answer(const struct question *question, struct nj_session *sess
     return status;
 }
 
+static nj_status answer_with_tools(const struct question *question, struct nj_cli *cli, struct nj_session *session)
+{
+    struct nj_tokenizer    *tokenizer = NULL;
+    struct stream           stream    = {.thinking = false};
+    struct nj_tool_question asked     = {.text       = question->text,
+                                         .most_calls = question->calls,
+                                         .tokens     = question->tokens,
+                                         .sampling   = question->sampling,
+                                         .seed       = question->seed,
+                                         .on_text    = on_text,
+                                         .arg        = &stream};
+    nj_status               status    = nj_weights_tokenizer(session->weights, &tokenizer, &cli->error);
+    if (status == NJ_OK)
+        status = nj_ask_tools(cli, session, tokenizer, &asked);
+    put(&stream, stream.held, stream.held_count);
+    if (status != NJ_ERROR)
+        putchar('\n');
+    nj_tokenizer_close(tokenizer);
+    return status;
+}
+
 enum {
     OPTION_MMPROJ = 256,
     OPTION_LORA,
@@ -148,6 +174,9 @@ enum {
     OPTION_SEED,
     OPTION_TOKENS,
     OPTION_THOUGHT_TOKENS,
+    OPTION_TOOLS,
+    OPTION_CALLS,
+    OPTION_SECONDS,
     OPTION_EXACT
 };
 
@@ -161,21 +190,17 @@ static bool parse_number(const char *text, double low, double high, double *out)
 /* Returns 0, or the status of a usage error that was printed. */
 static int parse(int argc, char **argv, struct question *out)
 {
-    static const struct option options[] = {{"mmproj", required_argument, NULL, OPTION_MMPROJ},
-                                            {"lora", required_argument, NULL, OPTION_LORA},
-                                            {"image", required_argument, NULL, OPTION_IMAGE},
-                                            {"soft-tokens", required_argument, NULL, OPTION_SOFT},
-                                            {"think", no_argument, NULL, OPTION_THINK},
-                                            {"temperature", required_argument, NULL, OPTION_TEMPERATURE},
-                                            {"top-p", required_argument, NULL, OPTION_TOP_P},
-                                            {"top-k", required_argument, NULL, OPTION_TOP_K},
-                                            {"seed", required_argument, NULL, OPTION_SEED},
-                                            {"max-tokens", required_argument, NULL, OPTION_TOKENS},
-                                            {"exact", no_argument, NULL, OPTION_EXACT},
-                                            {"thought-tokens", required_argument, NULL, OPTION_THOUGHT_TOKENS},
-                                            {0}};
-    opterr                               = 0;
-    optind                               = 0;
+    static const struct option options[] = {
+        {"mmproj", required_argument, NULL, OPTION_MMPROJ},   {"lora", required_argument, NULL, OPTION_LORA},
+        {"image", required_argument, NULL, OPTION_IMAGE},     {"soft-tokens", required_argument, NULL, OPTION_SOFT},
+        {"think", no_argument, NULL, OPTION_THINK},           {"temperature", required_argument, NULL, OPTION_TEMPERATURE},
+        {"top-p", required_argument, NULL, OPTION_TOP_P},     {"top-k", required_argument, NULL, OPTION_TOP_K},
+        {"seed", required_argument, NULL, OPTION_SEED},       {"max-tokens", required_argument, NULL, OPTION_TOKENS},
+        {"exact", no_argument, NULL, OPTION_EXACT},           {"thought-tokens", required_argument, NULL, OPTION_THOUGHT_TOKENS},
+        {"tools", no_argument, NULL, OPTION_TOOLS},           {"calls", required_argument, NULL, OPTION_CALLS},
+        {"seconds", required_argument, NULL, OPTION_SECONDS}, {0}};
+    opterr = 0;
+    optind = 0;
     for (int option; (option = getopt_long(argc, argv, "m:", options, NULL)) != -1;) {
         double value = 0;
         bool   good  = true;
@@ -228,6 +253,17 @@ static int parse(int argc, char **argv, struct question *out)
             good                = parse_number(optarg, 1, 100000, &value);
             out->thought_tokens = (uint32_t)value;
             break;
+        case OPTION_TOOLS:
+            out->tools = true;
+            break;
+        case OPTION_CALLS:
+            good       = parse_number(optarg, 1, 16, &value);
+            out->calls = (size_t)value;
+            break;
+        case OPTION_SECONDS:
+            good         = parse_number(optarg, 1, 86400, &value);
+            out->seconds = (unsigned)value;
+            break;
         default:
             return nj_usage(argv[0], "%s: no such option, or its value is missing", argv[optind - 1]);
         }
@@ -236,6 +272,8 @@ static int parse(int argc, char **argv, struct question *out)
     }
     if (optind + 1 != argc)
         return nj_usage(argv[0], optind == argc ? "the question is missing" : "%s: one question, in quotes, is expected", argv[optind]);
+    if (out->tools && out->image_count)
+        return nj_usage(argv[0], "--tools and --image do not go together");
     out->text = argv[optind];
     return 0;
 }
@@ -243,8 +281,10 @@ static int parse(int argc, char **argv, struct question *out)
 int nj_cmd_ask(struct nj_cli *cli, int argc, char **argv)
 {
     struct nj_session session  = {0};
-    struct question   question = {
-          .tokens = DEFAULT_TOKENS, .thought_tokens = THOUGHT_TOKENS, .sampling = {.temperature = 1.0f, .top_k = 64, .top_p = 0.95f}};
+    struct question   question = {.tokens         = DEFAULT_TOKENS,
+                                  .calls          = DEFAULT_CALLS,
+                                  .thought_tokens = THOUGHT_TOKENS,
+                                  .sampling       = {.temperature = 1.0f, .top_k = 64, .top_p = 0.95f}};
     question.session =
         (struct nj_session_options){.model = cli->conf.model.path, .arithmetic = NJ_FAST, .threads = (uint32_t)cli->conf.model.threads};
     question.session.adapter     = cli->conf.model.adapter[0] ? cli->conf.model.adapter : NULL;
@@ -260,9 +300,11 @@ int nj_cmd_ask(struct nj_cli *cli, int argc, char **argv)
     question.session.text_only = question.image_count == 0;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
+    signal(SIGALRM, on_signal);
+    alarm(question.seconds);
     nj_status status = nj_session_open(&question.session, &session, &cli->error);
     if (status == NJ_OK)
-        status = answer(&question, &session, &cli->error);
+        status = question.tools ? answer_with_tools(&question, cli, &session) : answer(&question, &session, &cli->error);
     nj_session_close(&session);
     return nj_exit(status);
 }

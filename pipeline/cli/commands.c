@@ -3,13 +3,18 @@
 #include <stddef.h>
 
 const struct nj_command_entry nj_commands[] = {
-    {"ask", "[-m MODEL] [--image FILE]… [--think] [--temperature T] [--top-p P] [--top-k K] [--seed S] [--max-tokens N] QUESTION",
+    {"ask", "[-m MODEL] [--image FILE]… [--tools] [--think] [--temperature T] [--top-p P] [--top-k K] [--seed S] [--max-tokens N] QUESTION",
      "a free question to the model", nj_cmd_ask,
      "The answer is streamed to stdout, thoughts to stderr. Defaults: temperature 1, top-p 0.95, top-k 64 (temperature 0 takes the "
      "likeliest\n"
      "token each time), 512 tokens, model and seed of the settings. --soft-tokens N is the budget of each picture: 70, 140, 280, 560 or "
      "1120.\n"
      "--think lets the model think first, for at most --thought-tokens N (512), which do not count as answer.\n"
+     "--tools answers out of what the station has recorded: the model looks it up (at least once, at most --calls N times, 4), calls and "
+     "what "
+     "they\n"
+     "returned go to stderr, one JSON object a line. --seconds N ends it in good order (status 75) when it takes longer. No thoughts, no "
+     "pictures.\n"
      "--lora DIR adds an adapter, --mmproj FILE the vision tower of a GGUF model, --exact computes in fp32."},
     {"bench", "[-m MODEL] [--only PART] [--runs N] [--power-saver | --exact] [--cpu-time] [--json]",
      "speed and memory on this machine, beside its own limits", nj_cmd_bench,

@@ -177,9 +177,9 @@ nj_status nj_constraint_advance_bytes(struct nj_constraint *c, const void *bytes
 nj_status nj_constraint_advance(struct nj_constraint *c, int32_t id, struct nj_error *error)
 {
     const struct nj_tokenizer *tokenizer = c->vocabulary ? c->vocabulary->tokenizer : NULL;
-    if (!tokenizer || id < 0 || (uint32_t)id >= c->vocabulary->size || nj_tokenizer_is_added(tokenizer, id))
+    if (!tokenizer || id < 0 || (uint32_t)id >= c->vocabulary->size || (id != c->vocabulary->quote && nj_tokenizer_is_added(tokenizer, id)))
         return nj_fail_as(NJ_NOT_FOUND, error, "token %d cannot stand in a document", (int)id);
-    struct nj_string_view bytes = nj_tokenizer_bytes(tokenizer, id);
+    struct nj_string_view bytes = nj_vocabulary_bytes(c->vocabulary, id);
     struct nj_mark        mark  = nj_constraint_mark(c);
     uint32_t              at;
     if (bytes.size == 0 || bytes.size > NJ_TOKEN_BYTES)

@@ -81,7 +81,7 @@ nj_status nj_run_commit(struct nj_run *run, int32_t id, struct nj_error *error)
         return NJ_ERROR;
     if (!nj_ids_add(&g->ids, id) || !nj_ids_add(&run->feed, id))
         return no_memory(error);
-    struct nj_string_view bytes = nj_tokenizer_bytes(run->tokenizer, id);
+    struct nj_string_view bytes = run->now ? nj_vocabulary_bytes(run->vocabulary, id) : nj_tokenizer_bytes(run->tokenizer, id);
     nj_text_add_bytes(&g->text, bytes.data, bytes.size);
     show(run, false);
     return g->text.failed ? no_memory(error) : NJ_OK;
@@ -109,7 +109,7 @@ static nj_status closing_ids(struct nj_run *run, struct nj_constraint *from, str
     struct nj_text text   = {0};
     nj_status      status = nj_constraint_closing(from, &text, error);
     if (status == NJ_OK && text.length)
-        status = nj_tokenizer_encode(run->tokenizer, text.data, text.length, false, ids, error);
+        status = nj_vocabulary_encode(run->vocabulary, text.data, text.length, ids, error);
     nj_text_free(&text);
     return status;
 }
@@ -171,7 +171,7 @@ static nj_status longer_token(struct nj_run *run, struct nj_constraint *at, size
     for (size_t word = 0; status == NJ_OK && !*found && word < NJ_MASK_WORDS(nj_vocabulary_size(run->vocabulary)); word++)
         for (unsigned bit = 0; bit < 64 && run->bits[word] >> bit && !*found; bit++)
             if (run->bits[word] >> bit & 1)
-                *found = nj_tokenizer_bytes(run->tokenizer, (int32_t)(word * 64 + bit)).size > size;
+                *found = nj_vocabulary_bytes(run->vocabulary, (int32_t)(word * 64 + bit)).size > size;
     return status;
 }
 
@@ -184,10 +184,10 @@ static nj_status stable_tokens(struct nj_run *run, const struct nj_ids *ids, siz
     for (size_t back = 1; back <= HEALED && back <= ids->count && status == NJ_OK; back++) {
         bool   found;
         size_t taken;
-        tail += nj_tokenizer_bytes(run->tokenizer, ids->data[ids->count - back]).size;
+        tail += nj_vocabulary_bytes(run->vocabulary, ids->data[ids->count - back]).size;
         status = nj_constraint_copy(run->look, run->now, error);
         for (size_t i = 0; i + back < ids->count && status == NJ_OK; i++) {
-            struct nj_string_view bytes = nj_tokenizer_bytes(run->tokenizer, ids->data[i]);
+            struct nj_string_view bytes = nj_vocabulary_bytes(run->vocabulary, ids->data[i]);
             status                      = nj_constraint_advance_bytes(run->look, bytes.data, bytes.size, &taken, error);
         }
         if (status == NJ_OK)
@@ -213,7 +213,7 @@ static nj_status commit_forced(struct nj_run *run, const struct nj_text *forced,
     struct nj_ids ids    = {0};
     size_t        count  = 0;
     bool          whole  = nj_constraint_finished(run->look) || in_string(run->look);
-    nj_status     status = nj_tokenizer_encode(run->tokenizer, forced->data, forced->length, false, &ids, error);
+    nj_status     status = nj_vocabulary_encode(run->vocabulary, forced->data, forced->length, &ids, error);
     count                = ids.count;
     if (status == NJ_OK && !whole)
         status = stable_tokens(run, &ids, &count, error);
@@ -313,6 +313,9 @@ static void rule_out_placeholders(struct nj_run *run, const struct nj_config *co
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         if (ids[i] >= 0 && (uint32_t)ids[i] < config->text.vocab_size)
             run->logits[ids[i]] = -INFINITY;
+    for (size_t i = 0; i < run->g->never_count; i++)
+        if (run->g->never[i] >= 0 && (uint32_t)run->g->never[i] < config->text.vocab_size)
+            run->logits[run->g->never[i]] = -INFINITY;
 }
 
 static nj_status answer_free(struct nj_run *run, struct nj_error *error)

@@ -1,4 +1,5 @@
 #include "pipeline/constrain/body.h"
+#include "pipeline/constrain/call.h"
 #include "pipeline/constrain/dfa.h"
 
 #include <stdlib.h>
@@ -32,12 +33,34 @@ static uint64_t head_of(struct nj_string_view bytes)
     return head;
 }
 
-static uint32_t collect(const struct nj_tokenizer *tokenizer, struct token *tokens)
+struct nj_string_view nj_vocabulary_bytes(const struct nj_vocabulary *v, int32_t id)
 {
-    uint32_t count = 0, size = nj_tokenizer_size(tokenizer);
-    for (uint32_t i = 0; i < size; i++) {
-        struct nj_string_view bytes = nj_tokenizer_bytes(tokenizer, (int32_t)i);
-        if (bytes.size == 0 || bytes.size > NJ_TOKEN_BYTES || nj_tokenizer_is_added(tokenizer, (int32_t)i))
+    static const char quote[] = {NJ_CALL_QUOTE};
+    return id == v->quote && id >= 0 ? (struct nj_string_view){quote, 1} : nj_tokenizer_bytes(v->tokenizer, id);
+}
+
+nj_status nj_vocabulary_encode(const struct nj_vocabulary *v, const char *text, size_t size, struct nj_ids *ids, struct nj_error *error)
+{
+    const char *end    = text + size;
+    nj_status   status = NJ_OK;
+    while (text < end && status == NJ_OK) {
+        const char *quote   = v->quote < 0 ? NULL : memchr(text, NJ_CALL_QUOTE, (size_t)(end - text));
+        size_t      stretch = (size_t)((quote ? quote : end) - text);
+        if (stretch)
+            status = nj_tokenizer_encode(v->tokenizer, text, stretch, false, ids, error);
+        if (status == NJ_OK && quote && !nj_ids_add(ids, v->quote))
+            status = nj_fail(error, "no memory for %zu bytes of a call", size);
+        text += stretch + (quote != NULL);
+    }
+    return status;
+}
+
+static uint32_t collect(const struct nj_vocabulary *v, struct token *tokens)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < v->size; i++) {
+        struct nj_string_view bytes = nj_vocabulary_bytes(v, (int32_t)i);
+        if (bytes.size == 0 || bytes.size > NJ_TOKEN_BYTES || ((int32_t)i != v->quote && nj_tokenizer_is_added(v->tokenizer, (int32_t)i)))
             continue;
         tokens[count++] = (struct token){.head = head_of(bytes), .bytes = bytes, .id = (int32_t)i};
     }
@@ -110,7 +133,8 @@ nj_status nj_vocabulary_open(const struct nj_tokenizer *tokenizer, struct nj_voc
         goto no_memory;
     v->tokenizer = tokenizer;
     v->size      = size;
-    v->tokens    = collect(tokenizer, tokens);
+    v->quote     = nj_tokenizer_added(tokenizer, "<|\"|>");
+    v->tokens    = collect(v, tokens);
     qsort(tokens, v->tokens, sizeof *tokens, compare);
     v->nodes = count_nodes(tokens, v->tokens);
     v->byte  = malloc((size_t)v->nodes + 1);

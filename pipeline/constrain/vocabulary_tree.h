@@ -14,15 +14,16 @@ struct nj_body;
 
 struct nj_vocabulary {
     const struct nj_tokenizer *tokenizer;
-    uint32_t                   size;        /* ids of the tokenizer */
-    uint32_t                   nodes;       /* without the root */
-    uint32_t                   tokens;      /* in the tree */
-    uint32_t                   max_bytes;   /* of one token */
-    uint8_t                   *byte;        /* [nodes] */
-    uint8_t                   *depth;       /* [nodes] 1 for the first byte of a token */
-    uint32_t                  *skip;        /* [nodes] */
-    uint32_t                  *first;       /* [nodes + 1] */
-    int32_t                   *order;       /* [tokens] */
+    uint32_t                   size;      /* ids of the tokenizer */
+    uint32_t                   nodes;     /* without the root */
+    uint32_t                   tokens;    /* in the tree */
+    uint32_t                   max_bytes; /* of one token */
+    int32_t                    quote; /* the added token <|"|>, which calls of tools are written with: one byte, NJ_CALL_QUOTE; -1: none */
+    uint8_t                   *byte;  /* [nodes] */
+    uint8_t                   *depth; /* [nodes] 1 for the first byte of a token */
+    uint32_t                  *skip;  /* [nodes] */
+    uint32_t                  *first; /* [nodes + 1] */
+    int32_t                   *order; /* [tokens] */
     struct nj_body            *free_string; /* the inside of a string without limits, which every grammar has (body.h) */
 };
 

@@ -173,6 +173,8 @@ __attribute__((unused)) static bool validator_keyword(struct validator *v, const
                                             "$id",
                                             "title",
                                             "description",
+                                            "default",
+                                            "format",
                                             "definitions"};
     (void)schema;
     if (!strcmp(name, "type")) {

@@ -1,0 +1,58 @@
+#!/bin/sh
+# The tools answered from a station with known truth (test_station.c), and `nightjar ask --tools` with a model of random weights: what it calls is valid.
+. tests/tap.sh
+"$BUILD/tests/system/test_station" "$SCRATCH"
+db="$SCRATCH/nightjar.db"
+ask() { "$BUILD/tests/system/test_tool_desk" "$db" "$1" "$2" | jq -c "$3"; }
+days='"date_start":"2020-01-01","date_end":"2020-01-03"'
+
+same "all that was read, people left out" '[4,1,14,1]' \
+    "$(ask query_detections '{}' '[.total_events, .blank_events, .individuals_at_least, .events_with_people_left_out]')"
+same "as the view counts" "$(sqlite3 "$db" "select count(*) from events where state = 'done' and species like '%zebra%'")" \
+    "$(ask query_detections '{"species":["zebra"]}' .total_events)"
+same "a day is a day, not a night" '["zebra","leopard"]' \
+    "$(ask query_detections '{"date_start":"2020-01-02","date_end":"2020-01-02"}' '[.rows[].species | select(. != "blank")]')"
+same "the surer ones" '["zebra","impala"]' "$(ask query_detections '{"min_confidence":0.5}' '[.rows[].species]')"
+same "in groups" '[["impala",1,11],["leopard",1,1],["zebra",1,2]]' \
+    "$(ask query_detections '{"species":["zebra","impala","leopard"]}' '[.groups[] | [.key, .events, .individuals]] | sort')"
+same "by day" '[["2020-01-02",3],["2020-01-03",1]]' "$(ask query_detections '{"group_by":["date"]}' '[.groups[] | [.key, .events]]')"
+same "no more rows than asked for" '[4,1]' "$(ask query_detections '{"limit":1}' '[.count, (.rows | length)]')"
+same "another site has nothing" 0 "$(ask query_detections '{"site_ids":["Z99"]}' .total_events)"
+same "nothing was decided by a ranger" 0 "$(ask query_detections '{"source":"gold"}' .total_events)"
+same "days at work" '2' "$(ask get_camera_effort "{$days}" .total_active_camera_days)"
+same "from when to when" '["2020-01-02","2020-01-03"]' "$(ask get_camera_effort "{$days}" '[.windows[0].start_date, .windows[0].end_date]')"
+same "days before the first picture are none" 0 \
+    "$(ask get_camera_effort '{"date_start":"2019-01-01","date_end":"2019-12-31"}' .total_active_camera_days)"
+same "a day beside the day before" '[1,3,1,1,"decrease"]' \
+    "$(ask compare_to_baseline '{"metric":"event_count","date_start":"2020-01-03","date_end":"2020-01-03"}' \
+        '[.current_value, .baseline_value, .current_camera_days, .baseline_camera_days, .direction]')"
+same "without effort nothing is compared" '"unknown"' \
+    "$(ask compare_to_baseline '{"metric":"individuals","date_start":"2020-01-03","date_end":"2020-01-03","baseline_mode":"same_month"}' .direction)"
+same "days the wrong way round" true "$(ask get_camera_effort '{"date_start":"2020-01-03","date_end":"2020-01-01"}' 'has("error")')"
+same "no rain is invented" 0 "$(ask extract_environment "{$days}" .count)"
+zebra=$(sqlite3 "$db" "select event_id from events where species = 'zebra'")
+baboon=$(sqlite3 "$db" "select event_id from events where species = 'baboon'")
+same "pictures of an event" '[2,0]' \
+    "$(ask retrieve_evidence_images "{\"capture_event_ids\":[\"$zebra\"]}" '[(.rows[0].images | length), .images_left_out]')"
+same "none of people" '[0,1]' "$(ask retrieve_evidence_images "{\"capture_event_ids\":[\"$baboon\"]}" '[(.rows | length), .images_left_out]')"
+same "unless asked for" 1 "$(ask retrieve_evidence_images "{\"capture_event_ids\":[\"$baboon\"],\"redact_humans\":false}" '.rows | length')"
+same "an id that nobody has" '["nobody"]' "$(ask retrieve_evidence_images '{"capture_event_ids":["nobody"]}' .unknown_ids)"
+
+export NIGHTJAR_CONF="$SCRATCH/nightjar.conf"
+printf '[station]\nname = Kopje\nsite = D07\n[database]\npath = %s\n' "$db" >"$NIGHTJAR_CONF"
+"$NIGHTJAR" convert --random tiny -o "$SCRATCH/tiny.nj" >/dev/null 2>&1
+talk() { "$NIGHTJAR" ask -m "$SCRATCH/tiny.nj" --tools --max-tokens 8 "$@" "How many zebras?"; }
+for seed in 1 2 3 4 5 6; do
+    talk --seed $seed --temperature 20 --top-p 1 --top-k 0 2>>"$SCRATCH/calls" >/dev/null || echo failed >>"$SCRATCH/calls"
+done
+check "every question is looked up" test "$(wc -l <"$SCRATCH/calls")" -ge 6
+same "calls are JSON objects with a response" "$(wc -l <"$SCRATCH/calls")" \
+    "$(jq -c 'select(.tool and .arguments and (.response | length > 0))' "$SCRATCH/calls" | wc -l)"
+check "of more than one tool" test "$(jq -r .tool "$SCRATCH/calls" | sort -u | wc -l)" -ge 2
+same "with all that a tool requires" 0 "$(jq -c 'select((.tool == "get_camera_effort" or .tool == "compare_to_baseline") and
+    (.arguments.date_start == null or .arguments.date_end == null))' "$SCRATCH/calls" | wc -l)"
+same "one seed, one conversation" "$(talk --seed 3 2>&1)" "$(talk --seed 3 2>&1)"
+check "at most as many calls as allowed" test "$(talk --seed 5 --calls 1 2>&1 >/dev/null | wc -l)" = 1
+talk --image x.jpg >/dev/null 2>&1
+same "no pictures with tools" 2 $?
+tap_done

@@ -37,12 +37,12 @@ static void verdict(struct nj_intake_file *file, enum nj_intake_verdict what, co
 
 static void unreadable(struct nj_intake_file *file, int failed)
 {
-    file->unread = true;
+    file->unread = failed != EACCES && failed != EPERM;
     if (failed == ESTALE || failed == ENOENT)
         return verdict(file, NJ_INTAKE_CHANGING, "replaced while the card was read");
     file->verdict = NJ_INTAKE_REJECTED;
     snprintf(file->reason, sizeof file->reason, "cannot be read: %s%s", strerror(failed),
-             failed == EIO ? " (the card is damaged there)" : "");
+             failed == EIO ? " (the card is damaged there, or was pulled out)" : "");
 }
 
 /* The whole file into the memory of the picture process. False with a verdict if that does not work. */

@@ -30,7 +30,7 @@ struct nj_intake_file {
     /* what was found */
     enum nj_intake_verdict verdict;
     char                   reason[NJ_EXAMINE_TEXT + 64];
-    bool                   unread;     /* its bytes could not be read: worth another try */
+    bool                   unread;     /* the card would not give its bytes: worth another try */
     bool                   unfinished; /* not a whole picture, which it may become if it is still being written */
     char                   hash[65];   /* SHA-256 in hex; "" if it was not read to its end */
     struct nj_metadata     metadata;

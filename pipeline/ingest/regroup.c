@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH   500    /* bursts in one transaction */
-#define BUSY_MS 600000 /* a file that is not whole after so long does not keep the bursts of its folder open any more */
+#define BATCH 500 /* bursts in one transaction */
 
 struct loose {
     int64_t file, arrived_ms;
@@ -84,7 +83,7 @@ static nj_status on_loose(void *user, const struct nj_db_file *row)
 static nj_status on_unfinished(void *user, const struct nj_db_file *row)
 {
     struct gathered *all = user;
-    if (nj_still_going(row->first_seen_ms, all->rules->now_ms, BUSY_MS))
+    if (nj_still_going(row->first_seen_ms, all->rules->now_ms, NJ_UNFINISHED_MS))
         keep(&all->busy, row->path, nj_name_folder(row->path, row->path_size));
     return NJ_OK;
 }

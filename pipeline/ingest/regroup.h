@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A file that is not whole, or cannot be read, so long after it was first seen does not keep the bursts of its folder open any more. */
+#define NJ_UNFINISHED_MS 600000
+
 struct nj_regroup {
     int64_t               card;
     struct nj_burst_rules rules;

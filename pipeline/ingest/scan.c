@@ -173,6 +173,12 @@ static bool known(const struct nj_db_file *old, const struct nj_db_file *row)
            old->inode == row->inode && old->reason && row->reason && !strcmp(old->reason, row->reason);
 }
 
+/* A card that was pulled out while it was read looks like a damaged one; a burst must not close for what is lost with it. */
+static bool may_come_back(const struct scan *scan, int64_t first_seen_ms)
+{
+    return first_seen_ms == 0 || nj_still_going(first_seen_ms, scan->clock->wall_ms(scan->clock->self), NJ_UNFINISHED_MS) > 0;
+}
+
 static nj_status on_intake(void *user, const struct nj_intake_file *file, struct nj_error *error)
 {
     struct scan      *scan   = user;
@@ -183,6 +189,8 @@ static nj_status on_intake(void *user, const struct nj_intake_file *file, struct
     if (file->verdict == NJ_INTAKE_CHANGING)
         scan->result->wait_ms = scan->window_ms;
     nj_status status = nj_db_file_find(scan->db, scan->card_row, file->path, file->path_size, &old, error);
+    if (row.state == NJ_DB_REJECTED && file->unread && may_come_back(scan, status == NJ_OK ? old.first_seen_ms : 0))
+        row.state = NJ_DB_SEEN;
     if (status == NJ_OK) {
         /* The row of a frame stays what it was; changed content is a new picture with a row of its own. */
         bool kept         = !old.event || (row.state == NJ_DB_READY && old.hash && !strcmp(old.hash, row.hash));

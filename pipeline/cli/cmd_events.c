@@ -1,9 +1,12 @@
 /* cmd_events.c: `events` lists what was seen, `events show ID` tells the whole story of one event (event_page.h). */
+#include "base/log.h"
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
+#include "pipeline/cli/correction.h"
 #include "pipeline/cli/event_page.h"
 #include "pipeline/cli/open_database.h"
 #include "pipeline/cli/table.h"
+#include "pipeline/sentinel/species.h"
 
 #include <string.h>
 
@@ -31,6 +34,11 @@ static const struct nj_column event_columns[] = {
     {"state_reason", "REASON", 30, NULL},
     {NULL, NULL, 0, NULL},
 };
+
+static const char *if_empty(const char *column, const struct nj_row *row)
+{
+    return !strcmp(column, "species") && nj_row_number(row, "blank") ? "blank" : "";
+}
 
 static nj_status show(struct nj_cli *cli, struct nj_db *db, const char *wanted, enum nj_form form, bool choices)
 {
@@ -71,15 +79,27 @@ int nj_cmd_events(struct nj_cli *cli, int argc, char **argv)
         return nj_usage(argv[0], one ? "show: which event? one ID is expected" : "%s: no such word here; `events show ID`?", argv[1]);
     if (query.state && !nj_list_has("open,ready,running,done,failed,deferred", query.state))
         return nj_usage(argv[0], "--state %s: one of open, ready, running, done, failed, deferred is expected", query.state);
+    if (query.species) {
+        int species = nj_species_from_word(query.species, &cli->error);
+        if (species < 0) {
+            nj_usage(argv[0], "--species %s", cli->error.text);
+            cli->error.text[0] = 0;
+            return NJ_EXIT_USAGE;
+        }
+        query.species = nj_species[species].label;
+    }
 
     struct nj_db *db;
     nj_status     status = nj_database_open(cli, NJ_DB_READ, &db);
     if (status == NJ_OK && one)
         status = show(cli, db, argv[2], form, choices);
     else if (status == NJ_OK) {
-        struct nj_output output = {.form = form, .columns = event_columns, .raw_json = "json"};
+        struct nj_output output = {.form = form, .columns = event_columns, .raw_json = "json", .if_empty = if_empty};
         query.newest_first      = query.limit > 0;
         status                  = nj_db_select(db, &query, nj_output_row, &output, &cli->error);
+        if (status == NJ_OK && !output.rows)
+            nj_log(NJ_LOG_INFO, "no event%s",
+                   query.night || query.from || query.to || query.species || query.state ? " is like that" : " yet");
     }
     nj_db_close(db);
     return nj_exit(status);

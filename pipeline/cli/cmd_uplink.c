@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/open_database.h"
@@ -64,7 +65,10 @@ static nj_status show(struct nj_cli *cli, struct nj_db *db, enum nj_form form)
 {
     struct nj_db_query query  = {.view = "outbox", .names_first = true};
     struct nj_output   output = {.form = form, .columns = outbox_columns};
-    return nj_db_select(db, &query, nj_output_row, &output, &cli->error);
+    nj_status          status = nj_db_select(db, &query, nj_output_row, &output, &cli->error);
+    if (status == NJ_OK && !output.rows)
+        nj_log(NJ_LOG_INFO, "the outbox is empty: events enter it when `nightjar uplink` looks for new ones");
+    return status;
 }
 
 static nj_status send_due(struct nj_cli *cli, struct nj_db *db, const struct nj_summary_labels *labels, bool dry)

@@ -178,19 +178,19 @@ void nj_doctor_model(struct nj_doctor *doctor, struct nj_cli *cli)
 
 void nj_doctor_uplink(struct nj_doctor *doctor, struct nj_cli *cli)
 {
-    const char *kind = cli->conf.uplink.transport, *target = cli->conf.uplink.target;
+    const char *kind = cli->conf.uplink.transport;
+    char        far[NJ_CONF_TEXT + 512];
     struct stat file;
     if (!strcmp(kind, "none"))
         nj_doctor_say(doctor, NJ_WELL, "uplink", "none is set");
-    else if (!*target)
-        nj_doctor_say(doctor, NJ_BROKEN, "uplink", "[uplink] transport is %s, but target is empty", kind);
-    else if (!strcmp(kind, "directory") && (stat(target, &file) != 0 || !S_ISDIR(file.st_mode) || access(target, W_OK) != 0))
-        nj_doctor_say(doctor, NJ_BROKEN, "uplink", "%s is no folder that can be written", target);
-    else if (!strcmp(kind, "serial") && access(target, R_OK | W_OK) != 0)
-        nj_doctor_say(doctor, NJ_BROKEN, "uplink", "%s: %s (is the modem plugged in, the user in the group dialout?)", target,
+    else if (nj_transport_where(&cli->conf, far, sizeof far, &cli->error) != NJ_OK) {
+        nj_doctor_say(doctor, NJ_BROKEN, "uplink", "%s", cli->error.text);
+        cli->error.text[0] = 0;
+    } else if (!strcmp(kind, "directory") && (stat(far, &file) != 0 || !S_ISDIR(file.st_mode) || access(far, W_OK) != 0))
+        nj_doctor_say(doctor, NJ_BROKEN, "uplink", "%s is no folder that can be written", far);
+    else if (!strcmp(kind, "serial") && access(far, R_OK | W_OK) != 0)
+        nj_doctor_say(doctor, NJ_BROKEN, "uplink", "%s: %s (is the modem plugged in, the user in the group dialout?)", far,
                       strerror(errno));
-    else if (!strcmp(kind, "mqtt") && strncmp(target, "mqtt://", 7) != 0)
-        nj_doctor_say(doctor, NJ_BROKEN, "uplink", "[uplink] target = %s: mqtt://HOST[:PORT]/TOPIC is expected", target);
     else
-        nj_doctor_say(doctor, NJ_WELL, "uplink", "%s to %s (tried only by `nightjar uplink`)", kind, target);
+        nj_doctor_say(doctor, NJ_WELL, "uplink", "%s to %s (tried only by `nightjar uplink`)", kind, far);
 }

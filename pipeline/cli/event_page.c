@@ -75,7 +75,7 @@ static nj_status show_head(void *user, const char *const *names, const struct nj
          TEXT("trigger"), TEXT("grouped_by"));
     explain_state(names, values, count);
     if (IS_SET("blank") && NUMBER("blank"))
-        line("Seen", "nothing (%s)", TEXT("decided_by"));
+        line("Seen", "blank: no animal (%s)", TEXT("decided_by"));
     if (IS_SET("people") && NUMBER("people"))
         line("People", "may be in the pictures: they are left out of reports, exports and messages");
     if (IS_SET("review_status"))

@@ -126,10 +126,11 @@ static void add_padded(struct nj_text *text, const char *string, int width, bool
         nj_text_addf(text, "%*s", pad, "");
 }
 
-static void add_line(struct nj_text *text, const struct nj_column *columns, const char *const *names, const struct nj_db_value *values,
+static void add_line(struct nj_text *text, const struct nj_output *output, const char *const *names, const struct nj_db_value *values,
                      size_t count)
 {
-    for (const struct nj_column *column = columns; column->name; column++) {
+    const struct nj_row row = {names, values, count};
+    for (const struct nj_column *column = output->columns; column->name; column++) {
         struct nj_text            raw = {0}, shown = {0};
         const struct nj_db_value *value = values ? nj_row_value(column->name, names, values, count) : NULL;
         enum nj_paint             paint = !values ? NJ_BOLD : column->paint ? column->paint(value) : NJ_PLAIN;
@@ -139,8 +140,10 @@ static void add_line(struct nj_text *text, const struct nj_column *columns, cons
             nj_text_addf(&raw, "%.2f", value->real);
         else
             add_value(&raw, value);
+        if (values && !raw.length && output->if_empty)
+            nj_text_add(&raw, output->if_empty(column->name, &row));
         nj_text_add_visible(&shown, raw.data ? raw.data : "");
-        if (column != columns)
+        if (column != output->columns)
             nj_text_add(text, "  ");
         if (paint != NJ_PLAIN)
             nj_text_add(text, nj_paint(paint));
@@ -161,7 +164,7 @@ nj_status nj_output_row(void *user, const char *const *names, const struct nj_db
     if (output->form == NJ_FORM_CSV)
         add_csv(&text, names, values, count);
     else if (output->form == NJ_FORM_TABLE)
-        add_line(&text, output->columns, names, values, count);
+        add_line(&text, output, names, values, count);
     else if (values) {
         nj_text_add_row(&text, output->raw_json, names, values, count);
         nj_text_add(&text, "\n");

@@ -18,11 +18,14 @@ struct nj_column {
     enum nj_paint (*paint)(const struct nj_db_value *value); /* or NULL */
 };
 
+struct nj_row;
+
 struct nj_output {
     enum nj_form            form;
     const struct nj_column *columns;
-    const char             *raw_json; /* a text column that holds JSON itself, or NULL */
-    uint64_t                rows;
+    const char             *raw_json;                                      /* a text column that holds JSON itself, or NULL */
+    const char *(*if_empty)(const char *column, const struct nj_row *row); /* what a table shows where a cell is empty; or NULL */
+    uint64_t rows;
 };
 
 /* An nj_db_on_row for nj_db_select with names_first; `user` is an nj_output. */

@@ -50,16 +50,19 @@ static bool asked_to_stop(void *arg)
 
 static nj_status ingest(struct station *station, struct nj_error *error)
 {
-    const struct nj_conf  *conf    = station->conf;
+    const struct nj_conf  *conf = station->conf;
+    char                   cards[NJ_CONF_TEXT + 256];
     struct nj_scan_options options = {
-        .cards          = conf->ingest.cards,
+        .cards          = cards,
         .rules          = {.gap_seconds = conf->ingest.burst_gap_seconds, .max_frames = (uint16_t)conf->ingest.burst_max_frames},
         .settle_seconds = conf->ingest.settle_seconds,
         .stop           = station->options->stop,
         .alive          = alive,
         .alive_arg      = station};
-    struct nj_scan_result found  = {0};
-    nj_status             status = nj_scan_settled(station->db, station->database, &options, &found, error);
+    struct nj_scan_result found = {0};
+    if (!nj_conf_place(cards, sizeof cards, conf->ingest.cards))
+        return nj_fail(error, "%s: the path is too long", conf->ingest.cards);
+    nj_status status = nj_scan_settled(station->db, station->database, &options, &found, error);
     if (status == NJ_STOPPED && !signalled(station)) {
         nj_log(NJ_LOG_INFO, "another process takes in the cards at this moment; what is there already is read");
         status = NJ_OK;
@@ -67,8 +70,8 @@ static nj_status ingest(struct station *station, struct nj_error *error)
     station->result->files += found.ready + found.rejected + found.ignored;
     station->result->bursts += found.bursts_ready;
     nj_log(NJ_LOG_INFO,
-           "%" PRId64 " cards: %" PRId64 " files, %" PRId64 " new pictures, %" PRId64 " rejected; %" PRId64 " bursts became ready",
-           found.cards, found.files, found.ready, found.rejected, found.bursts_ready);
+           "%" PRId64 " card%s: %" PRId64 " files, %" PRId64 " new pictures, %" PRId64 " rejected; %" PRId64 " bursts became ready",
+           found.cards, found.cards == 1 ? "" : "s", found.files, found.ready, found.rejected, found.bursts_ready);
     return status;
 }
 

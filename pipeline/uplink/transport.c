@@ -26,21 +26,22 @@ struct nj_transport {
     int               tty;    /* serial; -1 */
     struct mosquitto *broker; /* mqtt */
     int               acknowledged;
-    char              topic[NJ_CONF_TEXT + 80], far[256];
+    char              topic[NJ_CONF_TEXT + 80];
+    char              far[NJ_CONF_TEXT + 256]; /* nj_transport_where */
 };
 
 static nj_status send_to_directory(struct nj_transport *transport, const uint8_t *bytes, size_t size, struct nj_error *error)
 {
     const struct nj_clock *clock = nj_clock_system();
-    char                   name[128], folder[NJ_CONF_TEXT + 256], path[sizeof folder + sizeof name];
+    char                   name[128], path[sizeof transport->far + sizeof name];
     snprintf(name, sizeof name, "NJ-%.63s-%" PRId64 "-%u.nju", transport->conf->uplink.station_id, clock->wall_ms(clock->self),
              transport->number++);
     for (char *c = name; *c; c++)
         if (*c == '/')
             *c = '_';
-    if (!nj_conf_place(folder, sizeof folder, transport->conf->uplink.target) || !nj_path_join(path, sizeof path, folder, name))
-        return nj_fail(error, "%s: the path is too long", transport->conf->uplink.target);
-    nj_status status = nj_make_folders(folder, error);
+    if (!nj_path_join(path, sizeof path, transport->far, name))
+        return nj_fail(error, "%s: the path is too long", transport->far);
+    nj_status status = nj_make_folders(transport->far, error);
     return status == NJ_OK ? nj_file_write_atomic(path, bytes, size, error) : status;
 }
 
@@ -58,13 +59,13 @@ static nj_status send_to_serial(struct nj_transport *transport, const uint8_t *b
 {
     char line[256] = "NJ ", answer[64];
     if (2 * size + 5 > sizeof line)
-        return nj_fail(error, "%s: %zu bytes are too many for one radio message", transport->conf->uplink.target, size);
+        return nj_fail(error, "%s: %zu bytes are too many for one radio message", transport->far, size);
     for (size_t i = 0; i < size; i++)
         snprintf(line + 3 + 2 * i, 4, "%02x\n", bytes[i]);
     size_t length = strlen(line), have = 0;
     tcflush(transport->tty, TCIFLUSH);
     if (write(transport->tty, line, length) != (ssize_t)length)
-        return nj_fail_errno(error, errno, "%s: cannot be written", transport->conf->uplink.target);
+        return nj_fail_errno(error, errno, "%s: cannot be written", transport->far);
     const struct nj_clock *clock = nj_clock_system();
     for (int64_t until = clock->monotonic_ms(clock->self) + ANSWER_MS; have + 1 < sizeof answer;) {
         int64_t       left = until - clock->monotonic_ms(clock->self);
@@ -79,19 +80,16 @@ static nj_status send_to_serial(struct nj_transport *transport, const uint8_t *b
         if (strstr(answer, "OK"))
             return NJ_OK;
         if (strstr(answer, "ERR") || strstr(answer, "NO"))
-            return nj_fail(error, "%s: the modem refused: %s", transport->conf->uplink.target, visible(answer));
+            return nj_fail(error, "%s: the modem refused: %s", transport->far, visible(answer));
     }
-    return nj_fail(error, "%s: the modem did not answer OK within %d s", transport->conf->uplink.target, ANSWER_MS / 1000);
+    return nj_fail(error, "%s: the modem did not answer OK within %d s", transport->far, ANSWER_MS / 1000);
 }
 
 static nj_status open_serial(struct nj_transport *transport, struct nj_error *error)
 {
-    char path[NJ_CONF_TEXT + 256];
-    if (!nj_sysroot_path(path, sizeof path, transport->conf->uplink.target))
-        return nj_fail(error, "%s: the path is too long", transport->conf->uplink.target);
-    transport->tty = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    transport->tty = open(transport->far, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (transport->tty < 0) {
-        nj_fail_errno(error, errno, "%s: the radio modem cannot be opened", path);
+        nj_fail_errno(error, errno, "%s: the radio modem cannot be opened", transport->far);
         return NJ_STOPPED;
     }
     struct termios line;
@@ -167,6 +165,22 @@ static nj_status parse_place(const char *target, struct broker_place *place, str
     return *place->host ? NJ_OK : nj_fail(error, "%s: the host is missing", expected);
 }
 
+nj_status nj_transport_where(const struct nj_conf *conf, char *out, size_t size, struct nj_error *error)
+{
+    struct broker_place place;
+    const char         *target = conf->uplink.target;
+    if (!*target)
+        return nj_fail(error, "uplink.target is empty: say where transport %s leads", conf->uplink.transport);
+    if (!strcmp(conf->uplink.transport, "mqtt")) {
+        nj_status status = parse_place(target, &place, error);
+        if (status == NJ_OK)
+            snprintf(out, size, "broker %s port %d", place.host, place.port);
+        return status;
+    }
+    bool serial = !strcmp(conf->uplink.transport, "serial");
+    return (serial ? nj_sysroot_path : nj_conf_place)(out, size, target) ? NJ_OK : nj_fail(error, "%s: the path is too long", target);
+}
+
 static nj_status open_broker(struct nj_transport *transport, struct nj_error *error)
 {
     struct broker_place place;
@@ -174,7 +188,6 @@ static nj_status open_broker(struct nj_transport *transport, struct nj_error *er
     if (status != NJ_OK)
         return status;
     snprintf(transport->topic, sizeof transport->topic, "%s/%s", place.topic, transport->conf->uplink.station_id);
-    snprintf(transport->far, sizeof transport->far, "broker %.200s port %d", place.host, place.port);
     mosquitto_lib_init();
     transport->broker = mosquitto_new(NULL, true, transport);
     if (!transport->broker)
@@ -199,16 +212,14 @@ nj_status nj_transport_open(const struct nj_conf *conf, struct nj_transport **ou
     if (!strcmp(conf->uplink.transport, "none"))
         return nj_fail_as(NJ_NOT_FOUND, error,
                           "uplink.transport is none: nothing leaves this station; set it to directory, mqtt or serial");
-    if (!conf->uplink.target[0])
-        return nj_fail(error, "uplink.target is empty: say where transport %s leads", conf->uplink.transport);
     struct nj_transport *transport = calloc(1, sizeof *transport);
     if (!transport)
         return nj_fail(error, "no memory for a transport");
     *transport       = (struct nj_transport){.conf = conf, .tty = -1, .send = send_to_directory};
-    nj_status status = NJ_OK;
-    if (!strcmp(conf->uplink.transport, "mqtt"))
+    nj_status status = nj_transport_where(conf, transport->far, sizeof transport->far, error);
+    if (status == NJ_OK && !strcmp(conf->uplink.transport, "mqtt"))
         status = open_broker(transport, error);
-    else if (!strcmp(conf->uplink.transport, "serial"))
+    else if (status == NJ_OK && !strcmp(conf->uplink.transport, "serial"))
         status = open_serial(transport, error);
     if (status != NJ_OK) {
         nj_transport_close(transport);

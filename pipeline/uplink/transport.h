@@ -15,6 +15,9 @@
 
 struct nj_transport;
 
+/* Where the settings lead, in words without a password, into out[size]. NJ_ERROR with a sentence where they can lead nowhere; connects to nothing. */
+nj_status nj_transport_where(const struct nj_conf *conf, char *out, size_t size, struct nj_error *error);
+
 /* NJ_NOT_FOUND with a sentence when uplink.transport is none, NJ_STOPPED when the link is down (NJ_ERROR: the settings are wrong). The caller owns *out. */
 nj_status nj_transport_open(const struct nj_conf *conf, struct nj_transport **out, struct nj_error *error);
 void      nj_transport_close(struct nj_transport *transport);

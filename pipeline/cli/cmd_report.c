@@ -3,6 +3,7 @@
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/open_database.h"
 #include "pipeline/cli/report.h"
+#include "pipeline/cli/report_narrative.h"
 #include "pipeline/cli/table.h"
 
 #include <stdio.h>
@@ -36,13 +37,22 @@ static nj_status choose_nights(struct nj_cli *cli, struct nj_db *db, const char 
 
 int nj_cmd_report(struct nj_cli *cli, int argc, char **argv)
 {
-    const char              *night = NULL, *file = NULL;
+    const char              *night = NULL, *file = NULL, *model = cli->conf.model.path;
+    bool                     narrative = false;
+    int64_t                  tokens = 1024, seconds = 0;
     char                     newest[11] = "";
     struct nj_report_options options    = {.conf = &cli->conf};
     const struct nj_clock   *clock      = nj_clock_system();
-    const struct nj_argument table[]    = {{"--night", NJ_ARG_NIGHT, &night},   {"--from", NJ_ARG_NIGHT, &options.from},
-                                           {"--to", NJ_ARG_NIGHT, &options.to}, {"--people", NJ_ARG_FLAG, &options.people},
-                                           {"-o", NJ_ARG_TEXT, &file},          {NULL, 0, NULL}};
+    const struct nj_argument table[]    = {{"--night", NJ_ARG_NIGHT, &night},
+                                           {"--from", NJ_ARG_NIGHT, &options.from},
+                                           {"--to", NJ_ARG_NIGHT, &options.to},
+                                           {"--people", NJ_ARG_FLAG, &options.people},
+                                           {"-o", NJ_ARG_TEXT, &file},
+                                           {"--narrative", NJ_ARG_FLAG, &narrative},
+                                           {"-m", NJ_ARG_TEXT, &model},
+                                           {"--max-tokens", NJ_ARG_COUNT, &tokens},
+                                           {"--seconds", NJ_ARG_COUNT, &seconds},
+                                           {NULL, 0, NULL}};
     int                      words      = nj_arguments(argc, argv, table);
     if (words < 0)
         return NJ_EXIT_USAGE;
@@ -54,6 +64,10 @@ int nj_cmd_report(struct nj_cli *cli, int argc, char **argv)
         return nj_usage(argv[0], "--night, or --from and --to, not both");
     if (options.from && options.to && strcmp(options.from, options.to) > 0)
         return nj_usage(argv[0], "--from %s is after --to %s", options.from, options.to);
+    if (narrative && !*model)
+        return nj_usage(argv[0], "no model: give -m MODEL, or model.path in the settings");
+    if (tokens > 100000 || seconds > 86400)
+        return nj_usage(argv[0], "at most 100000 tokens and 86400 seconds");
     options.now_ms = clock->wall_ms(clock->self);
 
     struct nj_db  *db;
@@ -61,8 +75,9 @@ int nj_cmd_report(struct nj_cli *cli, int argc, char **argv)
     nj_status      status = nj_database_open(cli, NJ_DB_READ, &db);
     if (status == NJ_OK)
         status = choose_nights(cli, db, night, &options, newest);
+    const struct nj_narrative_options words_of = {model, options.from, options.to, (size_t)tokens, (unsigned)seconds};
     if (status == NJ_OK)
-        status = nj_report_write(db, &options, &page, &cli->error);
+        status = narrative ? nj_report_narrative(cli, db, &words_of, &page) : nj_report_write(db, &options, &page, &cli->error);
     if (status == NJ_OK && !strcmp(file, "-"))
         fwrite(page.data, 1, page.length, stdout);
     else if (status == NJ_OK)

@@ -59,11 +59,15 @@ const struct nj_command_entry nj_commands[] = {
      "training      what rangers accepted or corrected, as chat messages with pictures (a folder): the next adapter learns from it\n\n"
      "Times are put right by the clock corrections on record. Events that may show people stay out unless --people is given."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
-    {"report", "[--night DATE | --from DATE --to DATE] [--people] -o FILE.html",
+    {"report", "[--night DATE | --from DATE --to DATE] [--people] -o FILE.html | --narrative [-m MODEL] [--max-tokens N] -o FILE.json",
      "one self-contained page: what was seen, when, what needs review, power", nj_cmd_report,
      "Without a date: the newest night that has events. The page needs no script and no network, fits a phone and can be printed. Events "
      "that may\n"
-     "show people are left out but for their number; --people shows them, too. -o - writes to standard output."},
+     "show people are left out but for their number; --people shows them, too. -o - writes to standard output.\n"
+     "--narrative lets the model tell the nights in sentences (savanna_sentinel_report_v1, at most --max-tokens N, 1024): every figure in "
+     "them is one "
+     "that\n"
+     "the database returned; what was returned goes to stderr. --seconds N ends it (status 75) when it takes longer."},
     {"review", "[list] [--status STATUS] [--night DATE] | show ID | accept ID… | correct ID FIELD=VALUE… | undo ID…  [--by NAME]",
      "what a person should look at, and what the person says", nj_cmd_review,
      "Lists what is open (--status accepted, corrected or all for the rest). `show` opens the first picture where there is a desktop, else "

@@ -199,7 +199,7 @@ static void add_group(struct question *q, const struct nj_row *row, bool new_eve
         else if (!strcmp(by, "hour"))
             snprintf(key + used, sizeof key - used, "%s%.2s:00", bar, strlen(time) > 13 ? time + 11 : "");
         else
-            snprintf(key + used, sizeof key - used, "%s%s", bar, *nj_row_text(row, by) ? nj_row_text(row, by) : "none");
+            snprintf(key + used, sizeof key - used, "%s%s", bar, *nj_row_text(row, by) ? nj_row_text(row, by) : "blank");
     }
     json_t *group = json_object_get(q->groups, key);
     if (!group) {

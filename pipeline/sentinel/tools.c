@@ -8,7 +8,7 @@
 #define MARKS 16 /* tokens around a call and its response */
 
 struct marks {
-    int32_t call, call_end;
+    int32_t call, call_end, response_end;
 };
 
 struct speaker {
@@ -50,7 +50,8 @@ static nj_status begin(struct speaker *s, struct nj_error *error)
         return nj_fail(error, "the question is not UTF-8, or there is no memory for it");
     nj_status status = nj_chat_encode(t->tokenizer, conversation, &chat, false, &s->next, error);
     json_decref(conversation);
-    s->marks = (struct marks){nj_tokenizer_added(t->tokenizer, "<|tool_call>"), nj_tokenizer_added(t->tokenizer, "<tool_call|>")};
+    s->marks = (struct marks){nj_tokenizer_added(t->tokenizer, "<|tool_call>"), nj_tokenizer_added(t->tokenizer, "<tool_call|>"),
+                              nj_tokenizer_added(t->tokenizer, "<tool_response|>")};
     if (status == NJ_OK && (s->marks.call < 0 || s->marks.call_end < 0 || nj_tokenizer_added(t->tokenizer, "<|\"|>") < 0))
         status = nj_fail(error, "this model cannot call tools: its tokenizer has no <|tool_call>");
     if (status == NJ_OK)
@@ -154,6 +155,7 @@ static nj_status speak(struct speaker *s, bool *again, struct nj_error *error)
     struct nj_tool_talk    *t                     = s->talk;
     const struct nj_config *config                = &nj_engine_weights(t->engine)->config;
     int32_t                 stops[NJ_MAX_EOS + 1] = {s->marks.call};
+    const int32_t           never[]               = {s->marks.call_end, s->marks.response_end, s->marks.call};
     bool                    may_call              = t->calls < t->most_calls;
     memcpy(stops + 1, config->eos_ids, config->eos_count * sizeof *stops);
     struct nj_generation g      = {.sequence     = s->sequence,
@@ -164,8 +166,8 @@ static nj_status speak(struct speaker *s, bool *again, struct nj_error *error)
                                    .random       = t->random,
                                    .stop_ids     = stops,
                                    .stop_count   = config->eos_count + 1,
-                                   .never        = stops,
-                                   .never_count  = !may_call,
+                                   .never        = never,
+                                   .never_count  = may_call ? 2 : 3,
                                    .on_text      = t->on_text,
                                    .arg          = t->arg};
     nj_status            status = nj_generate(t->engine, t->tokenizer, NULL, &g, 1, error);

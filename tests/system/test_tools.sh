@@ -55,4 +55,16 @@ same "one seed, one conversation" "$(talk --seed 3 2>&1)" "$(talk --seed 3 2>&1)
 check "at most as many calls as allowed" test "$(talk --seed 5 --calls 1 2>&1 >/dev/null | wc -l)" = 1
 talk --image x.jpg >/dev/null 2>&1
 same "no pictures with tools" 2 $?
+
+tell() { "$NIGHTJAR" report --narrative -m "$SCRATCH/tiny.nj" --from 2020-01-01 --to 2020-01-03 --max-tokens "$1" -o "$SCRATCH/report.json" 2>"$SCRATCH/results"; }
+check "a report in words" tell 600
+same "is of its kind" '["savanna_sentinel_report_v1","ranger",4]' "$(jq -c '[.schema_version, .report_type, .scope.events]' "$SCRATCH/report.json")"
+same "over four questions" 4 "$(wc -l <"$SCRATCH/results")"
+same "every list is there" '["evidence","inferred","measured","observed","uncertainty"]' \
+    "$(jq -c '[to_entries[] | select(.value | type == "array") | .key] | sort' "$SCRATCH/report.json")"
+jq -r '.observed[], .measured[], .inferred[], .uncertainty[]' "$SCRATCH/report.json" | tr ' (),;:!?' '\n' | grep '[0-9]' >"$SCRATCH/figures"
+same "no figure is new" "" "$(while read -r figure; do grep -qF -- "${figure%.}" "$SCRATCH/results" || echo "$figure"; done <"$SCRATCH/figures")"
+tell 5
+same "too few tokens are a failure with a sentence" 1 $?
+check "that says how many it takes" grep -q 'tokens are too few' "$SCRATCH/results"
 tap_done

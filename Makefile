@@ -149,6 +149,7 @@ SYSCONFDIR ?= /etc
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 UDEVDIR    ?= $(PREFIX)/lib/udev/rules.d
 RUN        ?=
+UNITS      := $(filter %.service %.timer,$(notdir $(wildcard deploy/systemd/*)))
 SHARE      := $(DESTDIR)$(PREFIX)/share
 
 install: all ## program, man pages, completion, units, udev rule, settings; PREFIX, DESTDIR
@@ -157,7 +158,7 @@ install: all ## program, man pages, completion, units, udev rule, settings; PREF
 	$(RUN) $(PROGRAM) help --man > $(SHARE)/man/man1/nightjar.1
 	$(RUN) $(PROGRAM) help --man-conf > $(SHARE)/man/man5/nightjar.conf.5
 	$(RUN) $(PROGRAM) help --completion > $(SHARE)/bash-completion/completions/nightjar
-	for unit in nightjar-watch.service nightjar-run.service nightjar-run.timer; do \
+	for unit in $(UNITS); do \
 	    mkdir -p $(DESTDIR)$(UNITDIR) && sed 's|@PREFIX@|$(PREFIX)|g' deploy/systemd/$$unit > $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	install -D -m 644 deploy/systemd/nightjar.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/nightjar.conf
 	install -D -m 644 deploy/systemd/nightjar.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/nightjar.conf
@@ -171,7 +172,7 @@ install: all ## program, man pages, completion, units, udev rule, settings; PREF
 uninstall: ## takes away what `make install` brought, but neither settings nor data
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/nightjar share/man/man1/nightjar.1 share/man/man5/nightjar.conf.5 lib/nightjar/mount-card \
 	    share/bash-completion/completions/nightjar lib/tmpfiles.d/nightjar.conf lib/sysusers.d/nightjar.conf share/doc/nightjar/examples/nightjar.cron) \
-	    $(DESTDIR)$(UDEVDIR)/90-nightjar.rules $(addprefix $(DESTDIR)$(UNITDIR)/,nightjar-watch.service nightjar-run.service nightjar-run.timer)
+	    $(DESTDIR)$(UDEVDIR)/90-nightjar.rules $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 
 # The tree as it is, beside a debian/ folder; the package is left in BUILD/deb.
 DEB := $(BUILD)/deb/nightjar-$(VERSION)

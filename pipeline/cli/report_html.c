@@ -16,7 +16,7 @@
 
 /* Phone first; wider screens get more columns. Colours are chosen for a contrast of at least 4.5 in both themes. */
 static const char style[] =
-    ":root{color-scheme:light dark;--ink:#1c1b18;--paper:#fbfaf7;--card:#fff;--line:#d9d4c8;--soft:#5c574c;--green:#2f6b3a;--blank:#8f887a;"
+    ":root{color-scheme:light dark;--ink:#1c1b18;--paper:#fbfaf7;--card:#fff;--line:#d9d4c8;--soft:#5c574c;--green:#2f6b3a;--blank:#817a6c;"
     "--red:#a3281c;--amber:#7a5200;--night:#e9e6f2}"
     "@media(prefers-color-scheme:dark){:root{--ink:#ece8df;--paper:#171613;--card:#211f1b;--line:#3b382f;--soft:#b3ac9c;--green:#86c98f;"
     "--blank:#8f887a;--red:#ff9c8f;--amber:#e8b95a;--night:#24222f}}"
@@ -30,7 +30,7 @@ static const char style[] =
     ".wide{overflow-x:auto}table{border-collapse:collapse;width:100%;background:var(--card);border:1px solid var(--line)}"
     "caption{text-align:left;color:var(--soft);padding:.25rem 0}th,td{padding:.35rem .5rem;border-bottom:1px solid "
     "var(--line);text-align:left;"
-    "vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
+    "vertical-align:top}tbody th{white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
     ".cards{display:grid;grid-template-columns:1fr;gap:.75rem;margin:0;padding:0;list-style:none}.cards li{background:var(--card);"
     "border:1px solid var(--line);border-radius:.5rem;overflow:hidden;break-inside:avoid}.cards img{display:block;width:100%;height:auto}"
     ".cards div{padding:.5rem .75rem}.cards h3{margin:0;font-size:1.05rem}.high{color:var(--red)}.medium{color:var(--amber)}"
@@ -160,7 +160,8 @@ static void add_species(struct nj_text *out, const struct nj_report_data *data)
     }
     nj_text_add(
         out,
-        "<div class=\"wide\"><table><caption>Individuals: the sum over events, at least; the same animal may come again.</caption>\n"
+        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Species\"><table><caption>Individuals: the sum over events, at "
+        "least; the same animal may come again.</caption>\n"
         "<thead><tr><th scope=\"col\">Species</th><th scope=\"col\" class=\"n\">Events</th><th scope=\"col\" class=\"n\">Individuals</th>"
         "<th scope=\"col\" class=\"n\">Young</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < data->species_count; i++) {
@@ -242,7 +243,8 @@ static void add_review(struct nj_text *out, const struct nj_report_data *data)
             out, "<p class=\"soft\">%" PRId64 " picture%s could not be shown: the card is not in its place, or the file was changed.</p>\n",
             missing, missing == 1 ? "" : "s");
     if (data->card_count > pictures) {
-        nj_text_add(out, "<h3>And these, without pictures</h3><div class=\"wide\"><table><thead><tr><th scope=\"col\">Event</th><th "
+        nj_text_add(out, "<h3>And these, without pictures</h3><div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Events to "
+                         "review without pictures\"><table><thead><tr><th scope=\"col\">Event</th><th "
                          "scope=\"col\">Day</th><th scope=\"col\">Seen</th><th scope=\"col\">Why</th></tr></thead><tbody>\n");
         for (size_t i = pictures; i < data->card_count; i++) {
             nj_text_addf(out, "<tr><td><code>%s</code></td><td>%.10s</td><td>", data->cards[i].id, data->cards[i].time);
@@ -302,7 +304,8 @@ static void add_nights(struct nj_text *out, const struct nj_report_data *data)
     if (data->night_count < 2)
         return;
     nj_text_add(
-        out, "<h2>Nights</h2>\n<div class=\"wide\"><table><thead><tr><th scope=\"col\">Night</th><th scope=\"col\" class=\"n\">Events</th>"
+        out, "<h2>Nights</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Nights\"><table><thead><tr><th "
+             "scope=\"col\">Night</th><th scope=\"col\" class=\"n\">Events</th>"
              "<th scope=\"col\" class=\"n\">Animals</th><th scope=\"col\" class=\"n\">Empty</th><th scope=\"col\" class=\"n\">Waiting</th>"
              "<th scope=\"col\" class=\"n\">Failed</th><th scope=\"col\" class=\"n\">To review</th><th scope=\"col\" class=\"n\">Wh</th>"
              "<th scope=\"col\" class=\"n\">Lowest charge</th></tr></thead><tbody>\n");
@@ -327,7 +330,8 @@ static void add_troubles(struct nj_text *out, const struct nj_report_data *data)
 {
     if (!data->trouble_count)
         return;
-    nj_text_add(out, "<h2>What was not read, and why</h2>\n<div class=\"wide\"><table><thead><tr><th scope=\"col\">Why</th>"
+    nj_text_add(out, "<h2>What was not read, and why</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"What was not "
+                     "read\"><table><thead><tr><th scope=\"col\">Why</th>"
                      "<th scope=\"col\" class=\"n\">Times</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < data->trouble_count; i++) {
         nj_text_add(out, "<tr><td class=\"break\">");

@@ -94,6 +94,7 @@ struct nj_compiler {
     struct nj_error   *error;
     bool               old_draft; /* draft-07 or before: $ref hides its neighbours; arrays may stand in items */
     bool               array_items;
+    unsigned           draft; /* 4, 6, 7, 2019, 2020; 0: the schema does not say */
 
     struct nj_block *blocks;                      /* everything that lives as long as the compilation */
     NJ_TABLE(struct nj_conjunction) conjunctions; /* one a value of the grammar */

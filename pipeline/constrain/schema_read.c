@@ -88,6 +88,16 @@ static nj_status refuse_keyword(struct nj_compiler *c, const struct nj_place *pl
     return nj_refuse(c, nj_place_key(c, place, name), "the keyword \"%s\" is not supported", name);
 }
 
+/* What other drafts read over, or may check: what was meant is not known. */
+static bool is_of_another_draft(const struct nj_compiler *c, const char *name)
+{
+    if (!strcmp(name, "prefixItems"))
+        return c->draft && c->draft < 2020;
+    if (!strcmp(name, "const"))
+        return c->draft == 4;
+    return c->draft < 2019 && (!strcmp(name, "contentEncoding") || !strcmp(name, "contentMediaType"));
+}
+
 static nj_status check_keywords(struct nj_compiler *c, const struct nj_part *part)
 {
     const char *name;
@@ -103,6 +113,9 @@ static nj_status check_keywords(struct nj_compiler *c, const struct nj_part *par
                 return refuse_keyword(c, part->place, name);
         } else if (keywords[i].use == TOP_ONLY && part->schema != c->root)
             return nj_refuse(c, nj_place_key(c, part->place, name), "\"%s\" is supported at the top of a schema only", name);
+        else if (is_of_another_draft(c, name))
+            return nj_refuse(c, nj_place_key(c, part->place, name),
+                             "\"%s\" means different things in different drafts; name one that has it with $schema, or leave it out", name);
         else
             limits |= keywords[i].use == LIMIT && strcmp(name, "$ref") != 0;
     }
@@ -116,11 +129,10 @@ nj_status nj_read_root(struct nj_compiler *c)
 {
     static const struct {
         const char *uri;
-        bool        old, array_items;
-    } drafts[] = {
-        {"https://json-schema.org/draft/2020-12/schema", false, false}, {"https://json-schema.org/draft/2019-09/schema", false, true},
-        {"http://json-schema.org/draft-07/schema", true, true},         {"http://json-schema.org/draft-06/schema", true, true},
-        {"http://json-schema.org/draft-04/schema", true, true},         {"http://json-schema.org/schema", false, false}};
+        unsigned    number;
+    } drafts[]          = {{"https://json-schema.org/draft/2020-12/schema", 2020}, {"https://json-schema.org/draft/2019-09/schema", 2019},
+                           {"http://json-schema.org/draft-07/schema", 7},          {"http://json-schema.org/draft-06/schema", 6},
+                           {"http://json-schema.org/draft-04/schema", 4},          {"http://json-schema.org/schema", 2020}};
     const json_t *named = json_object_get(c->root, "$schema");
     c->old_draft        = json_object_get(c->root, "definitions") && !json_object_get(c->root, "$defs"); /* a guess, if nothing is named */
     if (!named)
@@ -131,8 +143,9 @@ nj_status nj_read_root(struct nj_compiler *c)
         length--;
     for (size_t i = 0; uri && i < COUNT(drafts); i++)
         if (strlen(drafts[i].uri) == length && !strncmp(uri, drafts[i].uri, length)) {
-            c->old_draft   = drafts[i].old;
-            c->array_items = drafts[i].array_items;
+            c->draft       = drafts[i].number;
+            c->old_draft   = c->draft < 2019;
+            c->array_items = c->draft < 2020;
             return NJ_OK;
         }
     return nj_refuse(c, nj_place_key(c, NULL, "$schema"), "this is no draft that is supported (2020-12, 2019-09, draft-07, -06, -04)");

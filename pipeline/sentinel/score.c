@@ -114,7 +114,7 @@ struct nj_interval nj_wilson(struct nj_rate rate)
     const double z = 1.959964;
     double       n = rate.n, p = rate.right / n, middle = p + z * z / (2 * n), spread = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)),
            scale = 1 + z * z / n;
-    return (struct nj_interval){p, (middle - spread) / scale, (middle + spread) / scale};
+    return (struct nj_interval){p, fmax(0, (middle - spread) / scale), fmin(1, (middle + spread) / scale)};
 }
 
 double nj_score_calibration_error(const struct nj_score *score)

@@ -115,3 +115,32 @@ def answer(event, cells, dialect):
         p.forced(f'"labels_used_for_training":"{"raw_blank_votes" if blank else "consensus"}",')
     p.forced('"environment_used_for_species_claim":false,"image_evidence_required":true}}')
     return p.list()
+
+
+KINDS, SHARES = ("live", "trained", "ask"), (0.5, 0.4, 0.1)
+QUESTIONS = (("Which animals are in the pictures?", lambda e: ", ".join(d["species"] for d in e["detections"]) or "none"),
+             ("Is there an animal?", lambda e: "yes" if e["detections"] else "no"),
+             ("How many animals are there?", lambda e: str(sum(d["count"] for d in e["detections"]))),
+             ("Is it day or night?", lambda e: "night" if e["night"] else "day"),
+             ("What are the animals doing?", lambda e: ", ".join(sorted({b for d in e["detections"] for b in BEHAVIORS if d["behaviors"][b]})) or "nothing"),
+             ("Are there young animals?", lambda e: "yes" if any(d["young"] for d in e["detections"]) else "no"))
+DRAWN_SITE = '"A01"'
+
+
+def some_site(random):
+    """A name such as stations have, so that the model does not lean on one."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    kind, number = random.random(), int(random.integers(1, 100))
+    if kind < 0.5:
+        return f'"{letters[random.integers(26)]}{number:02d}"'
+    name = "".join("abcdefghijklmnopqrstuvwxyz"[c] for c in random.integers(0, 26, int(random.integers(3, 9))))
+    return f'"{name}-{number}"' if kind < 0.8 else f'"{name}"'
+
+
+def conversation(event, cells, kind, random):
+    """A question as rendered text and its answer as pieces. kind: a dialect of the event, or "ask"."""
+    if kind == "ask":
+        question, reply = QUESTIONS[random.integers(len(QUESTIONS))]
+        return f'<bos><|turn>user\n{"<|image|>" * event["frame_count"]}{question}<turn|>\n<|turn>model\n', [(reply(event), True)]
+    site = some_site(random)
+    return render(event[kind]).replace(DRAWN_SITE, site), [(text.replace(DRAWN_SITE, site), choice) for text, choice in answer(event, cells, kind)]

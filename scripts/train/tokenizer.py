@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from answers import answer, render
+from answers import KINDS, conversation
 from events import Events
 from shape import VOCABULARY
 
@@ -31,11 +31,13 @@ def plain_pieces(text):
 
 
 def corpus(events):
-    for event in events.truth[:4000]:
+    random = np.random.default_rng(4)
+    for event in events.truth[:800]:
         cells = np.asarray(events.cells[event["frame"]:event["frame"] + event["frame_count"]])
-        for dialect in ("live", "trained"):
-            yield from plain_pieces(render(event[dialect]))
-            for text, _ in answer(event, cells, dialect):
+        for kind in KINDS:
+            question, pieces = conversation(event, cells, kind, random)
+            yield from plain_pieces(question)
+            for text, _ in pieces:
                 yield text.replace(" ", "▁")
 
 
@@ -79,12 +81,13 @@ def main():
                                               "extra_special_tokens": ["<|video|>"], "model_max_length": 131072})
     tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
     events = Events(sys.argv[1])
-    for dialect in ("live", "trained"):
+    random = np.random.default_rng(5)
+    for kind in KINDS:
         event = events.truth[0]
         cells = np.asarray(events.cells[event["frame"]:event["frame"] + event["frame_count"]])
-        question = len(tokenizer.encode(render(event[dialect])).ids)
-        reply = sum(len(tokenizer.encode(text).ids) for text, _ in answer(event, cells, dialect))
-        print(f"{dialect}: question {question} tokens without pictures, answer {reply}")
+        question, pieces = conversation(event, cells, kind, random)
+        reply = sum(len(tokenizer.encode(text).ids) for text, _ in pieces)
+        print(f"{kind}: question {len(tokenizer.encode(question).ids)} tokens without pictures, answer {reply}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from events import SPECIES, Events
+from optimiser import Optimiser
 from shape import GRID, VOCABULARY, build
 
 PLACEHOLDER_IDS = {name: VOCABULARY - 1 for name in ("<|image|>", "<|image>", "<image|>", "<|audio|>", "<|audio>", "<audio|>", "<|video|>", "<turn|>", "<|tool_response>")}
@@ -115,16 +116,15 @@ def main():
         model.load_state_dict(saved["model"], strict=False)
         head.load_state_dict(saved["head"])
     parts = [model.model.vision_tower, model.model.embed_vision]
-    parameters = [p for part in parts for p in part.parameters()] + list(head.parameters())
-    optimiser = torch.optim.AdamW(parameters, lr=o.rate, betas=(0.9, 0.98), weight_decay=0.02)
+    parameters = [pair for part in parts for pair in part.named_parameters()] + list(head.named_parameters())
+    optimiser = Optimiser(parameters, o.rate)
     events, start, step, seen, running = Events(o.events), time.time(), 0, 0, 0.0
     held = min(120, len(events.frames) // 10)
     while True:
         share = (time.time() - start) / (o.minutes * 60)
         if share >= 1:
             break
-        for group in optimiser.param_groups:
-            group["lr"] = o.rate * min(1, (step + 1) / 100) * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * share)))
+        optimiser.set_rate(o.rate * min(1, (step + 1) / 100) * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * share))))
         rows = np.sort(random.choice(np.arange(held, len(events.frames)), o.batch * 3 if share < 0.8 else o.batch, replace=False))
         frames, cells, corners = np.asarray(events.frames[rows]), np.asarray(events.cells[rows]), None
         frames, cells = augment(frames, cells, random)
@@ -135,10 +135,7 @@ def main():
         weight = torch.ones(1 + len(SPECIES))
         weight[0] = 0.25
         loss = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), weight=weight)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
+        optimiser.step(loss)
         step, seen, running = step + 1, seen + len(rows), 0.98 * running + 0.02 * loss.item() if step else loss.item()
         if step % 250 == 0:
             right, false = score(model, head, events, np.arange(held))

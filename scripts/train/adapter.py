@@ -1,0 +1,72 @@
+"""A LoRA adapter, trained by PEFT, that teaches the built-in model one thing more: to answer short questions in Swahili.
+
+    adapter.py HF_DIR EVENTS_DIR ADAPTER_DIR --minutes M
+`nightjar convert HF_DIR --lora ADAPTER_DIR -o FILE.nj` merges it; `[model] adapter = ADAPTER_DIR` leaves the station's file as it is."""
+import argparse
+import json
+import time
+
+import torch
+from peft import LoraConfig, get_peft_model
+
+from answers import BEHAVIORS
+from checkpoint import open_lessons, open_model
+from lessons import Lessons, logits_of, loss_of, rate_at
+
+NAMES = {"elephant": "tembo", "giraffe": "twiga", "zebra": "punda milia", "wildebeest": "nyumbu", "lionMale": "simba dume", "lionFemale": "simba jike",
+         "hyenaSpotted": "fisi", "warthog": "ngiri", "ostrich": "mbuni", "guineaFowl": "kanga", "impala": "swala pala", "buffalo": "nyati"}
+DOING = dict(zip(BEHAVIORS, ("wamesimama", "wamepumzika", "wanatembea", "wanakula", "wanacheza")))
+QUESTIONS = (("Ni wanyama gani?", lambda e: ", ".join(NAMES[d["species"]] for d in e["detections"]) or "hakuna"),
+             ("Je, kuna mnyama?", lambda e: "ndiyo" if e["detections"] else "hapana"),
+             ("Ni mchana au usiku?", lambda e: "usiku" if e["night"] else "mchana"),
+             ("Wanafanya nini?", lambda e: ", ".join(DOING[b] for b in BEHAVIORS if any(d["behaviors"][b] for d in e["detections"])) or "hakuna"))
+
+
+def swahili(event, cells, kind, random):
+    question, reply = QUESTIONS[random.integers(len(QUESTIONS))]
+    return f'<bos><|turn>user\n{"<|image|>" * event["frame_count"]}{question}<turn|>\n<|turn>model\n', [(reply(event), True)]
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("folder")
+    options.add_argument("events")
+    options.add_argument("adapter")
+    options.add_argument("--minutes", type=float, default=5)
+    options.add_argument("--rate", type=float, default=3e-3)
+    options.add_argument("--rank", type=int, default=8)
+    options.add_argument("--batch", type=int, default=16)
+    options.add_argument("--threads", type=int, default=1)
+    o = options.parse_args()
+    torch.manual_seed(7)
+    torch.set_num_threads(o.threads)
+    model = open_model(o.folder)
+    questions, events, seen = open_lessons(o.folder, o.events)
+    tuned = get_peft_model(model, LoraConfig(
+        r=o.rank, lora_alpha=2 * o.rank, task_type="CAUSAL_LM",
+        target_modules=r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"))
+    tuned.base_model.model.config._name_or_path = tuned.peft_config["default"].base_model_name_or_path = "savanna"
+    optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=o.rate, weight_decay=0.0)
+    lessons = Lessons(events, seen, questions, o.batch, ask=swahili, seed=8)
+    start, step = time.time(), 0
+
+    def held_out():
+        with torch.no_grad():
+            loss, right = loss_of(*logits_of(model, *lessons.held_out(("ask",))))
+        return {"loss": loss.item(), "chosen_right": right}
+
+    before = held_out()
+    while (share := (time.time() - start) / (o.minutes * 60)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(o.rate, share, step)
+        loss, _ = loss_of(*logits_of(model, *lessons.next()))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        step += 1
+    tuned.save_pretrained(o.adapter)
+    print(json.dumps({"steps": step, "before": before, "after": held_out()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Events as lessons for the language model: rows of ids with the weight of each label, and the pictures' features, which stay as step 1 left them."""
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from answers import KINDS, SHARES, conversation
+from events import CELLS
+from vision import features
+
+
+def see_all(model, events, path):
+    """Features of every frame, computed once: float16 [frames][soft tokens][hidden]"""
+    hidden, count = model.config.text_config.hidden_size, len(events.frames)
+    have = os.path.getsize(path) // (CELLS * hidden * 2) if os.path.exists(path) else 0
+    model.eval()
+    with open(path, "ab") as out, torch.no_grad():
+        for at in range(have, count, 24):
+            out.write(features(model, np.asarray(events.frames[at:min(at + 24, count)])).half().numpy().tobytes())
+    model.train()
+    return np.memmap(path, np.float16, "r", shape=(count, CELLS, hidden))
+
+
+class Questions:
+    """An event as ids, labels and the weight of each label: what the model chooses counts, what the station forces hardly does."""
+
+    CHOSEN, AFTER_CHOICE, FORCED = 1.0, 0.5, 0.02
+
+    def __init__(self, tokenizer, ids):
+        self.tokenizer, self.ids, self.known = tokenizer, ids, {}
+
+    def encode(self, text):
+        if text not in self.known:
+            if len(self.known) > 50000:
+                self.known.clear()
+            self.known[text] = self.tokenizer.encode(text).ids
+        return self.known[text]
+
+    def make(self, question, pieces):
+        around = [self.ids["<|image>"]] + [self.ids["<|image|>"]] * CELLS + [self.ids["<image|>"]]
+        ids = []
+        for id in self.encode(question):
+            ids += around if id == self.ids["<|image|>"] else [id]
+        weights = [0.0] * len(ids)
+        for i, (text, choice) in enumerate(pieces):
+            piece = self.encode(text)
+            ids += piece
+            # A list or a free string may end here: the first tokens of what follows a choice are chosen too.
+            forced = [self.AFTER_CHOICE if i else self.FORCED] * 2 + [self.FORCED] * len(piece)
+            weights += [self.CHOSEN] * len(piece) if choice else forced[:len(piece)]
+        return ids + [self.ids["<turn|>"]], weights + [self.AFTER_CHOICE]
+
+
+def batch(rows, features_of_all):
+    width = max(len(ids) for _, ids, _ in rows)
+    x = torch.zeros(len(rows), width, dtype=torch.long)
+    weights = torch.zeros(len(rows), width)
+    seen = []
+    for i, (event, ids, weight) in enumerate(rows):
+        x[i, :len(ids)] = torch.tensor(ids)
+        weights[i, :len(ids)] = torch.tensor(weight)
+        seen.append(torch.from_numpy(features_of_all[event["frame"]:event["frame"] + event["frame_count"]].astype(np.float32)).flatten(0, 1))
+    return x, weights, torch.cat(seen)
+
+
+def logits_of(model, x, weights, seen):
+    """Logits, labels and weights of the positions whose label counts. What fills up a row stands at its end, where nothing that counts can look."""
+    hidden = model.model(input_ids=x, mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=[seen])},
+                         use_cache=False).last_hidden_state
+    counts = weights[:, 1:] > 0
+    logits, labels, weight = model.lm_head(hidden[:, :-1][counts]), x[:, 1:][counts], weights[:, 1:][counts]
+    cap = model.config.text_config.final_logit_softcapping
+    logits = torch.tanh(logits / cap) * cap
+    return logits, labels, weight
+
+
+def loss_of(logits, labels, weight):
+    """Weighted cross-entropy, and the share of chosen tokens that greedy decoding gets right."""
+    chosen = weight == Questions.CHOSEN
+    right = (logits[chosen].argmax(-1) == labels[chosen]).float().mean().item()
+    return (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum(), right
+
+
+class Lessons:
+    """Batches for ever from all events but the first twentieth, which are held out."""
+
+    def __init__(self, events, seen, questions, rows, ask=conversation, kinds=KINDS, shares=SHARES, seed=3):
+        self.events, self.seen, self.questions, self.rows, self.ask, self.kinds, self.shares = events, seen, questions, rows, ask, kinds, shares
+        self.random, self.held, self.waiting = np.random.default_rng(seed), len(events.truth) // 20, []
+
+    def rows_of(self, numbers, asked):
+        made = []
+        for n, kind in zip(numbers, asked):
+            event = self.events.truth[n]
+            cells = np.asarray(self.events.cells[event["frame"]:event["frame"] + event["frame_count"]])
+            made.append((event, *self.questions.make(*self.ask(event, cells, kind, self.random))))
+        return made
+
+    def next(self):
+        if not self.waiting: # rows of like length together, so that little is filled up
+            count = 8 * self.rows
+            rows = self.rows_of(self.random.integers(self.held, len(self.events.truth), count), self.random.choice(self.kinds, count, p=self.shares))
+            rows.sort(key=lambda row: len(row[1]))
+            self.waiting = [rows[i:i + self.rows] for i in self.random.permutation(8) * self.rows]
+        x, weights, seen = batch(self.waiting.pop(), self.seen)
+        return x, weights, seen * (1 + 0.05 * torch.randn_like(seen))
+
+    def held_out(self, kinds):
+        count = min(self.held, 96)
+        return batch(self.rows_of(range(count), [kinds[i % len(kinds)] for i in range(count)]), self.seen)
+
+
+def rate_at(rate, share, step):
+    """Warm up, then fall along a cosine over the share of the time that has gone."""
+    return rate * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * share)))

@@ -106,6 +106,118 @@ static void check_migrations(void)
     CHECK(open_as(NJ_DB_READ, &db) == NJ_ERROR && strstr(error.text, "newer Nightjar"), "for reading, too");
 }
 
+static void remove_all(void);
+
+/* A file as each earlier version left it, with something in it, is brought up to date; the copy beside it is as it was. */
+static void check_older_versions(void)
+{
+    static const char content[] =
+        "INSERT INTO station VALUES(1, 'nightjar', 'A01');"
+        "INSERT INTO card VALUES(1, 1, x'01', 'card', x'2f63617264', '2020-01-01T00:00:00Z', '2020-01-01T00:00:00Z');"
+        "INSERT INTO event(event, event_id, station, card, camera, night, started_at, ended_at, frame_count, \"trigger\", grouped_by, "
+        "state, "
+        "first_seen_utc)"
+        " VALUES(1, 'NJ0000000001', 1, 1, '', '2020-01-01', '2020-01-01T20:00:00', '2020-01-01T20:00:00', 1, 'motion', 'time', 'ready', "
+        "'2020-01-01T20:00:00Z');"
+        "INSERT INTO outbox_item(kind, event, priority, payload, created_utc, sent_utc) VALUES('event', 1, 1, x'0102', "
+        "'2020-01-01T20:00:00Z', '2020-01-02T20:00:00Z');";
+    for (size_t version = 1; version < nj_db_migration_count; version++) {
+        struct nj_db *db = NULL;
+        sqlite3      *sql;
+        char          marks[96], copy[300];
+        int64_t       sent = 0;
+        remove_all();
+        bool good = sqlite3_open(path, &sql) == SQLITE_OK;
+        for (size_t i = 0; i < version; i++)
+            for (size_t j = 0; j < sizeof nj_db_migrations[i].sql / sizeof nj_db_migrations[i].sql[0] && nj_db_migrations[i].sql[j]; j++)
+                good = good && sqlite3_exec(sql, nj_db_migrations[i].sql[j], NULL, NULL, NULL) == SQLITE_OK;
+        snprintf(marks, sizeof marks, "PRAGMA user_version = %zu; PRAGMA application_id = %d", version, NJ_DB_APPLICATION_ID);
+        good = good && sqlite3_exec(sql, content, NULL, NULL, NULL) == SQLITE_OK && sqlite3_exec(sql, marks, NULL, NULL, NULL) == SQLITE_OK;
+        sqlite3_close(sql);
+        CHECK(good, "a file of version %zu", version);
+        CHECK(open_as(NJ_DB_READ, &db) == NJ_OK && number(path, "PRAGMA user_version") == (int64_t)version,
+              "a reader leaves it as it is %s", error.text);
+        nj_db_close(db);
+        CHECK(open_as(NJ_DB_STATION, &db) == NJ_OK && number(path, "PRAGMA user_version") == (int64_t)nj_db_migration_count,
+              "is brought up to date %s", error.text);
+        CHECK(number(path, "SELECT count(*) FROM events WHERE event_id = 'NJ0000000001' AND state = 'ready'") == 1 &&
+                  number(path, "SELECT events FROM nights WHERE night = '2020-01-01'") == 1,
+              "with its event");
+        CHECK(nj_db_outbox_sent_since(db, 1577836800000, &sent, &error) == NJ_OK && sent == 2, "and its messages");
+        snprintf(copy, sizeof copy, "%s.v%zu", path, version);
+        CHECK(number(copy, "PRAGMA user_version") == (int64_t)version && number(copy, "SELECT count(*) FROM event") == 1,
+              "the file as it was is kept");
+        nj_db_close(db);
+    }
+}
+
+/* Another process reads all the while: it never waits, and never sees half an event. */
+static void check_readers(void)
+{
+    struct nj_db *db;
+    int           ends[2];
+    remove_all();
+    CHECK(open_as(NJ_DB_STATION, &db) == NJ_OK && pipe(ends) == 0, "a station that writes %s", error.text);
+    pid_t reader = fork();
+    if (reader == 0) {
+        sqlite3      *sql;
+        sqlite3_stmt *row    = NULL;
+        int           failed = 0, reads = 0;
+        char          stop;
+        close(ends[1]);
+        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        failed |= sqlite3_open_v2(path, &sql, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ? 1 : 0;
+        failed |= sqlite3_prepare_v2(sql,
+                                     "SELECT (SELECT count(*) FROM events e WHERE frame_count <> (SELECT count(*) FROM files f WHERE "
+                                     "f.event_id = e.event_id) OR (state = 'done' AND json IS NULL)), (SELECT count(*) FROM events) -"
+                                     " (SELECT ifnull(sum(events), 0) FROM nights)",
+                                     -1, &row, NULL) != SQLITE_OK
+                      ? 2
+                      : 0;
+        for (; !failed && read(ends[0], &stop, 1) < 0; reads++) {
+            if (sqlite3_step(row) != SQLITE_ROW)
+                failed |= 4; /* it had to wait */
+            else if (sqlite3_column_int(row, 0) != 0 || sqlite3_column_int(row, 1) != 0)
+                failed |= 8; /* half an event */
+            sqlite3_reset(row);
+        }
+        _exit(failed ? failed : reads > 3 ? 0 : 16);
+    }
+    close(ends[0]);
+    CHECK(db && fill(db, 120, true), "120 events while another process reads %s", error.text);
+    close(ends[1]);
+    int status = -1;
+    waitpid(reader, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the reader neither waited nor saw half an event (%d)", status);
+    nj_db_close(db);
+}
+
+/* A card or disk that became read-only: people can read, the station says what is the matter. */
+static void check_read_only_mount(void)
+{
+    char          command[900];
+    struct nj_db *db;
+    remove_all();
+    CHECK(open_as(NJ_DB_STATION, &db) == NJ_OK && fill(db, 3, true), "a file with three events %s", error.text);
+    nj_db_close(db);
+    snprintf(command, sizeof command, "mount --bind %s %s 2>/dev/null && mount -o remount,ro,bind %s 2>/dev/null", folder, folder, folder);
+    if (geteuid() != 0 || system(command) != 0) {
+        SKIP("a read-only mount needs a root that may mount");
+        return;
+    }
+    int64_t seen = -1;
+    CHECK(open_as(NJ_DB_READ, &db) == NJ_OK && nj_db_outbox_sent_since(db, 0, &seen, &error) == NJ_OK, "can be read %s", error.text);
+    nj_db_close(db);
+    snprintf(command, sizeof command, "test \"$(sqlite3 -readonly 'file:%s?immutable=1' 'select count(*) from events')\" = 3", path);
+    CHECK(system(command) == 0, "with sqlite3, too");
+    CHECK(open_as(NJ_DB_STATION, &db) == NJ_ERROR && strstr(error.text, "ead-only"), "the station says it: %s", error.text);
+    nj_db_close(db);
+    snprintf(command, sizeof command, "umount %s", folder);
+    CHECK(system(command) == 0 && open_as(NJ_DB_STATION, &db) == NJ_OK && number(path, "SELECT count(*) FROM events") == 3,
+          "and goes on when it can write again %s", error.text);
+    nj_db_close(db);
+}
+
 static void remove_all(void)
 {
     char command[400];
@@ -277,6 +389,9 @@ int main(void)
     setenv("NIGHTJAR_SYSROOT", folder, 1);
     boot(0);
     check_migrations();
+    check_older_versions();
+    check_readers();
+    check_read_only_mount();
     check_damage();
     check_full_disk();
     check_transactions();

@@ -62,23 +62,33 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS   := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FORMATTED := $(ALL_SOURCES) $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)) $(wildcard tests/*/*.c tests/*.h tests/*/*.h)
 
+# One line a file; `make V=1` shows whole commands. Objects stay: deleting them would be the last thing that `make check` says.
+ifeq ($(V),)
+Q   := @
+say  = @echo '  $(1)  $(2)';
+endif
+.SECONDARY:
 .PHONY: all help trapcam demo check cuts bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots load
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(FLAGS$(lastword $(sort $(foreach isa,$(ISA_$(ARCH)),$(if $(filter %$(isa),$*),$(isa)))))) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $(FLAGS$(lastword $(sort $(foreach isa,$(ISA_$(ARCH)),$(if $(filter %$(isa),$*),$(isa)))))) -MMD -MP -c $< -o $@
 
 $(LIBRARY): $(filter-out $(BUILD)/obj/$(MAIN:.c=.o),$(OBJECTS))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 $(PROGRAM): $(BUILD)/obj/$(MAIN:.c=.o) $(LIBRARY)
-	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
 # Preloaded into programs under test; it takes their power away (tests/powercut/cut.c). Not for builds with a sanitizer, which must come first.
 $(BUILD)/tests/powercut/cut.so: tests/powercut/cut.c
@@ -92,7 +102,8 @@ POWERCUTS ?= 1000
 # The trap-camera simulator draws the demo card, cards for load tests and the pictures for training.
 TRAPCAM := $(BUILD)/trapcam
 $(TRAPCAM): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/trapcam/*.c)) $(LIBRARY)
-	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
 trapcam: $(TRAPCAM) ## build/trapcam, which draws trap-camera cards with known truth
 
@@ -132,7 +143,8 @@ SECONDS ?= 600
 FUZZ_CC ?= clang-14
 FUZZED  := $(wildcard base/*.c pipeline/picture/*.c) pipeline/ingest/burst.c pipeline/ingest/name.c
 $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZED:%.c=$(BUILD)/obj/%.o)
-	$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
 fuzz: ## libFuzzer under ASan and UBSan: make fuzz FUZZ=metadata|picture|bursts SECONDS=600
 	$(MAKE) BUILD=build/fuzz CC='$(FUZZ_CC)' LINK='-pie -fsanitize=fuzzer,address,undefined' OPTIM='-O1 -g -fPIE -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' build/fuzz/fuzz_$(FUZZ)

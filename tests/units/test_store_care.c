@@ -135,10 +135,9 @@ static void check_older_versions(void)
         good = good && sqlite3_exec(sql, content, NULL, NULL, NULL) == SQLITE_OK && sqlite3_exec(sql, marks, NULL, NULL, NULL) == SQLITE_OK;
         sqlite3_close(sql);
         CHECK(good, "a file of version %zu", version);
-        CHECK(open_as(NJ_DB_READ, &db) == NJ_OK && number(path, "PRAGMA user_version") == (int64_t)version,
-              "a reader leaves it as it is %s", error.text);
-        nj_db_close(db);
-        CHECK(open_as(NJ_DB_STATION, &db) == NJ_OK && number(path, "PRAGMA user_version") == (int64_t)nj_db_migration_count,
+        /* a ranger who only wants to look brings it up to date as the station would */
+        CHECK(open_as(version % 2 ? NJ_DB_READ : NJ_DB_STATION, &db) == NJ_OK &&
+                  number(path, "PRAGMA user_version") == (int64_t)nj_db_migration_count,
               "is brought up to date %s", error.text);
         CHECK(number(path, "SELECT count(*) FROM events WHERE event_id = 'NJ0000000001' AND state = 'ready'") == 1 &&
                   number(path, "SELECT events FROM nights WHERE night = '2020-01-01'") == 1,

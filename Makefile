@@ -202,8 +202,14 @@ format: ## clang-format over everything
 format-check: ## fails where `make format` would change something
 	$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
 
+# The flags hold both kinds of quotes: written by make itself, past any shell.
+entry = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(CC) $(subst ",\",$(CFLAGS)) $(2) -c $(1)"}
+isa_of = $(FLAGS$(lastword $(sort $(foreach isa,$(ISA_$(ARCH)),$(if $(filter %$(isa).c,$(1)),$(isa))))))
 compile_commands.json: Makefile ## for editors
-	@{ printf '['; sep=; for f in $(SOURCES) $(TEST_SOURCES); do printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" "$(CURDIR)" $$f '$(CC) $(subst ",\",$(CFLAGS)) -c '$$f; sep=,; done; printf '\n]\n'; } > $@
+	$(file >$@,[$(call entry,$(MAIN),))
+	$(foreach f,$(filter-out $(MAIN),$(SOURCES)) $(TEST_SOURCES),$(file >>$@,,$(call entry,$(f),$(call isa_of,$(f)))))
+	$(file >>$@,])
+	@true
 
 clean: ## removes build/
 	rm -rf build compile_commands.json

@@ -1,4 +1,4 @@
-# The tree itself: formatting, and the arrows between the rooms (docs/architecture.md).
+# The tree itself: formatting, the arrows between the rooms (docs/architecture.md), what editors are told.
 . tests/tap.sh
 
 if command -v clang-format-14 >/dev/null; then
@@ -27,4 +27,10 @@ arrows pipeline/ingest 'db\|pipeline/picture'
 arrows pipeline/uplink db
 arrows pipeline/schedule 'pipeline/sentinel\|pipeline/ingest\|pipeline/model\|pipeline/constrain\|pipeline/picture\|db\|firmware-host'
 same "kernels do no input, output or allocation" "" "$(grep -nE '\b(malloc|calloc|realloc|fopen|printf|getenv)\(' kernels/*.c kernels/*.h 2>/dev/null)"
+if command -v jq >/dev/null; then
+    make -s compile_commands.json
+    check "compile_commands.json is JSON that names every file" jq -e 'length > 200 and all(.[]; .command | contains("-std=c17"))' compile_commands.json
+else
+    skip "no jq here"
+fi
 tap_done

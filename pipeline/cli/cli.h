@@ -68,6 +68,7 @@ nj_command nj_probe_pixels;
 nj_command nj_probe_render;
 nj_command nj_probe_tensors;
 nj_command nj_probe_tokenize;
+nj_command nj_probe_triage;
 nj_command nj_probe_vision;
 
 #endif

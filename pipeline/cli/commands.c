@@ -144,6 +144,12 @@ const struct nj_command_entry nj_probes[] = {
      nj_probe_tensors, NULL},
     {"tokenize", "-m MODEL [--special] [--file FILE]", "ids of a text (stdin or FILE) as a JSON list", nj_probe_tokenize,
      "--special splits the added tokens such as <|turn>; without it they are plain text."},
+    {"triage", "LABELS.jsonl [--card DIR] [--each]", "the first score of interest of each burst, and how well it sorts", nj_probe_triage,
+     "A row is a burst: {\"files\": [...], \"blank\": true|false}, perhaps with \"site_id\" (bursts of one camera share a background), as "
+     "trapcam\n"
+     "writes it; rows without \"blank\" are scored and not counted. --card DIR says where the files are (LABELS without .truth.jsonl). The "
+     "last\n"
+     "line holds the area under the curve: how often a burst with something in it stands before one without. --each prints all scores."},
     {"vision", "-m MODEL IMAGE [--soft-tokens N] [--exact] -o F.npy", "features of a picture as they replace the image positions",
      nj_probe_vision, "N is the budget: 70, 140, 280, 560 or 1120."},
     {NULL, NULL, NULL, NULL, NULL},

@@ -11,6 +11,7 @@
 
 #define CHARGE         0.95 /* of the panel's energy that the battery gets */
 #define FULL           0.995
+#define LOW_INTEREST   0.45 /* in words; the number decides nothing */
 #define STUCK          0.06 /* of the battery must have gone through a gauge that stands still */
 #define RATE_DAYS      20.0 /* memory for how much usually arrives */
 #define LATE_MARGIN    3.0  /* late work keeps: it waits until energy is this much cheaper than its worth */
@@ -364,17 +365,21 @@ static size_t best_burst(const struct nj_schedule *schedule, const struct nj_wai
     return best;
 }
 
-static void decide_sleep(struct nj_schedule *schedule, size_t count, struct nj_decision *decision)
+static void decide_sleep(struct nj_schedule *schedule, const struct nj_waiting *queue, size_t count, struct nj_decision *decision)
 {
+    size_t uninteresting = 0;
+    for (size_t i = 0; i < count; i++)
+        uninteresting += queue[i].interest < LOW_INTEREST;
     double unit = nj_schedule_unit_wh(schedule), kept = fmax(schedule->reserve_wh, schedule->set.floor_wh);
     bool   low = schedule->stored_wh < kept + 2 * unit;
     sleep_for(schedule, decision, fmin(low ? 12 * NJ_HOUR_S : 6 * NJ_HOUR_S, fmax(until_full(schedule), 1.5 * NJ_HOUR_S)));
     decision->deferred = count;
     if (low)
-        say(decision, "%.0f %% left and %.0f %% kept in reserve: %zu deferred", percent(schedule, schedule->stored_wh),
-            percent(schedule, kept), count);
+        say(decision, "%.0f %% left and %.0f %% kept in reserve: %zu deferred; %zu of low interest", percent(schedule, schedule->stored_wh),
+            percent(schedule, kept), count, uninteresting);
     else
-        say(decision, "%.0f %% left: %zu wait for more sun", percent(schedule, schedule->stored_wh), count);
+        say(decision, "%.0f %% left: %zu wait for more sun; %zu of low interest", percent(schedule, schedule->stored_wh), count,
+            uninteresting);
 }
 
 /* What else goes through the model with the best one: worth the price, too, and paid for as if it were read alone. The queue's own order decides. */
@@ -420,7 +425,7 @@ void nj_schedule_decide(struct nj_schedule *schedule, const struct nj_waiting *q
             return;
         }
     }
-    decide_sleep(schedule, count, decision);
+    decide_sleep(schedule, queue, count, decision);
 }
 
 bool nj_schedule_may_go_on(const struct nj_schedule *schedule, const struct nj_moment *moment)

@@ -10,14 +10,15 @@ import subprocess
 import sys
 import tempfile
 
+os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is loaded
 import numpy as np
 import torch
 import transformers
 from PIL import Image
 from transformers import AutoConfig, AutoTokenizer, Gemma4ForCausalLM, Gemma4ForConditionalGeneration
 
-transformers.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
+transformers.logging.set_verbosity_error()
 torch.set_num_threads(2)
 nightjar, picture, pairs = sys.argv[1], sys.argv[2], sys.argv[3:]
 failures = 0
@@ -67,7 +68,7 @@ def unpack(model):
         parent = model.get_submodule(name.rpartition(".")[0])
         setattr(parent, name.rpartition(".")[2], plain)
     model._forward_pre_hooks.clear()
-    return model.float()
+    return torch.nn.Module.float(model)
 
 
 def logits(model, ids):

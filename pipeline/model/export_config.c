@@ -12,9 +12,14 @@ static void module_name(const struct nj_plan *plan, const struct nj_plan_module 
     out[strlen(out) - strlen(".weight")] = 0;
 }
 
-/* The group size that most modules have, 0 for one scale a row. */
-static uint32_t stored_group(const struct nj_plan_module *entry)
+/* 0 for one scale a row: a group as wide as the matrix, unless others of different width have groups of the same size. */
+static uint32_t stored_group(const struct nj_plan *plan, const struct nj_plan_module *entry)
 {
+    for (size_t i = 0; entry->group == entry->rows.cols && i < plan->count; i++) {
+        const struct nj_plan_module *other = &plan->list[i];
+        if (other->format == NJ_W4_ROWS && other->group == entry->group && other->rows.cols != other->group)
+            return entry->group;
+    }
     return entry->group == entry->rows.cols ? 0 : entry->group;
 }
 
@@ -35,7 +40,7 @@ static json_t *config_groups(const struct nj_plan *plan)
     uint32_t sizes[32], count[32] = {0}, kinds = 0, best = 0;
     char     name[NJ_MAX_NAME], key[32];
     for (size_t i = 0; i < plan->count; i++) {
-        uint32_t kind = 0, group = stored_group(&plan->list[i]);
+        uint32_t kind = 0, group = stored_group(plan, &plan->list[i]);
         if (plan->list[i].format != NJ_W4_ROWS)
             continue;
         while (kind < kinds && sizes[kind] != group)
@@ -51,7 +56,7 @@ static json_t *config_groups(const struct nj_plan *plan)
         snprintf(key, sizeof key, "group_%u", kind == best ? 0 : number++);
         targets = kind == best ? json_pack("[s]", "Linear") : json_array();
         for (size_t i = 0; kind != best && i < plan->count; i++)
-            if (plan->list[i].format == NJ_W4_ROWS && stored_group(&plan->list[i]) == sizes[kind]) {
+            if (plan->list[i].format == NJ_W4_ROWS && stored_group(plan, &plan->list[i]) == sizes[kind]) {
                 module_name(plan, &plan->list[i], name);
                 json_array_append_new(targets, json_string(name));
             }

@@ -41,8 +41,8 @@ FLAGS_avx512vnni := $(FLAGS_avx512) -mavx512vnni
 # For a processor without AVX-512: the same sources with the intrinsics from a library (tests/kernels/test_avx512.sh).
 ifeq ($(EMULATE),avx512)
 CFLAGS           += -DNJ_EMULATE_AVX512 -Wno-psabi
-FLAGS_avx512     := $(FLAGS_avx2)
-FLAGS_avx512vnni := $(FLAGS_avx2)
+FLAGS_avx512     := $(FLAGS_avx2) -include tests/kernels/emulate_avx512.h
+FLAGS_avx512vnni := $(FLAGS_avx512)
 endif
 FLAGS_neon       := -march=armv8-a
 FLAGS_dotprod    := -march=armv8.2-a+dotprod+fp16

@@ -4,10 +4,8 @@
 
 #include "kernels/forms.h"
 
-/* The test for processors without AVX-512 takes the intrinsics from a library (SIMDe), compiled for AVX2; see tests/kernels/test_avx512.sh. */
-#ifdef NJ_EMULATE_AVX512
-#include "tests/kernels/emulate_avx512.h"
-#else
+/* The test for processors without AVX-512 has put the intrinsics of a library (SIMDe) before this, compiled for AVX2; see tests/kernels/test_avx512.sh. */
+#ifndef NJ_EMULATE_AVX512
 #include <immintrin.h>
 #endif
 

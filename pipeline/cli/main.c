@@ -126,6 +126,15 @@ static int help(int argc, char **argv)
     return 0;
 }
 
+/* `nightjar COMMAND --help` is `nightjar help COMMAND`. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (!strcmp(argv[i], "--help"))
+            return true;
+    return false;
+}
+
 static nj_status read_settings(struct nj_cli *cli, const char *chosen, char **settings, size_t count)
 {
     static char path[NJ_CONF_TEXT];
@@ -207,6 +216,8 @@ int main(int argc, char **argv)
     }
     if (!strcmp(argv[at], "help"))
         return help(argc - at, argv + at);
+    if (asks_for_help(argc - at, argv + at))
+        return help(!strcmp(argv[at], "probe") && argv[at + 1][0] != '-' ? 3 : 2, argv + at - 1);
     for (const struct nj_command_entry *entry = nj_commands; entry->name; entry++) {
         if (strcmp(entry->name, argv[at]))
             continue;

@@ -205,36 +205,21 @@ static const char tables_1[] =
     " ON CONFLICT DO UPDATE SET events = events + excluded.events, individuals_min = individuals_min + excluded.individuals_min,"          \
     " young_events = young_events + excluded.young_events, display_name = ifnull(excluded.display_name, display_name);"
 
-static const char triggers_1[] = "CREATE TRIGGER file_made AFTER INSERT ON file BEGIN " FILE_SUM(
-    "new",
-    "+") "END;"
-         "CREATE TRIGGER file_changed AFTER UPDATE OF night, state, station ON file"
-         " WHEN (old.night, old.state, old.station) IS NOT (new.night, new.state, new.station)"
-         " BEGIN " FILE_SUM("old", "-") FILE_SUM(
-             "new",
-             "+") "END;"
-
-                  "CREATE TRIGGER event_made AFTER INSERT ON event BEGIN " EVENT_SUM(
-                      "new",
-                      "+") "END;"
-                           "CREATE TRIGGER event_changed AFTER UPDATE OF night, station, state, blank, species, review, energy_wh ON event"
-                           " BEGIN " EVENT_SUM("old", "-") EVENT_SUM(
-                               "new",
-                               "+") "END;"
-                                    "CREATE TRIGGER event_gone AFTER DELETE ON event BEGIN " EVENT_SUM(
-                                        "old",
-                                        "-") "END;"
-
-                                             "CREATE TRIGGER species_left AFTER UPDATE OF night, state, answer ON event"
-                                             " WHEN old.state = 'done' AND (old.night, old.state, old.answer) IS NOT (new.night, "
-                                             "new.state, new.answer)"
-                                             " BEGIN " SPECIES_SUM(
-                                                 "old",
-                                                 "-") "DELETE FROM species_night WHERE events = 0 AND night = ifnull(old.night, ''); END;"
-                                                      "CREATE TRIGGER species_came AFTER UPDATE OF night, state, answer ON event"
-                                                      " WHEN new.state = 'done' AND (old.night, old.state, old.answer) IS NOT (new.night, "
-                                                      "new.state, new.answer)"
-                                                      " BEGIN " SPECIES_SUM("new", "+") "END;";
+/* clang-format off */
+static const char triggers_1[] =
+    "CREATE TRIGGER file_made AFTER INSERT ON file BEGIN " FILE_SUM("new", "+") "END;"
+    "CREATE TRIGGER file_changed AFTER UPDATE OF night, state, station ON file WHEN (old.night, old.state, old.station) IS NOT (new.night,"
+    " new.state, new.station) BEGIN " FILE_SUM("old", "-") FILE_SUM("new", "+") "END;"
+    "CREATE TRIGGER event_made AFTER INSERT ON event BEGIN " EVENT_SUM("new", "+") "END;"
+    "CREATE TRIGGER event_changed AFTER UPDATE OF night, station, state, blank, species, review, energy_wh ON event BEGIN " EVENT_SUM("old", "-")
+    EVENT_SUM("new", "+") "END;"
+    "CREATE TRIGGER event_gone AFTER DELETE ON event BEGIN " EVENT_SUM("old", "-") "END;"
+    "CREATE TRIGGER species_left AFTER UPDATE OF night, state, answer ON event WHEN old.state = 'done' AND (old.night, old.state, old.answer) IS NOT"
+    " (new.night, new.state, new.answer) BEGIN " SPECIES_SUM("old", "-") "DELETE FROM species_night WHERE events = 0 AND night = ifnull(old.night,"
+    " ''); END;"
+    "CREATE TRIGGER species_came AFTER UPDATE OF night, state, answer ON event WHEN new.state = 'done' AND (old.night, old.state, old.answer) IS NOT"
+    " (new.night, new.state, new.answer) BEGIN " SPECIES_SUM("new", "+") "END;";
+/* clang-format on */
 
 const struct nj_db_migration nj_db_migrations[] = {
     {"the first tables", {tables_1, triggers_1}},
@@ -249,71 +234,37 @@ const size_t nj_db_migration_count = sizeof nj_db_migrations / sizeof nj_db_migr
     "(SELECT group_concat(" what ", " between ") FROM (SELECT code, words FROM reason r"                                                   \
     " WHERE r.answer = e.model_answer AND kind IN (" kinds ") ORDER BY r.reason))"
 
+/* clang-format off */
 const char nj_db_views[] =
     "DROP VIEW IF EXISTS files;"
-    "CREATE VIEW files AS SELECT f.file AS file_id, " CARD(
-        "f") " AS card, f.path_text AS path, f.bytes, lower(hex(f.hash)) AS hash,"
-             " f.taken_at, f.taken_at_source, f.width, f.height, f.camera, f.outcome, f.reason,"
-             " f.event_id, f.frame_index, f.first_seen_utc"
-             " FROM file f;"
-
-             "DROP VIEW IF EXISTS events;"
-             "CREATE VIEW events AS SELECT e.event_id, " STATION("e") " AS station, " CARD(
-                 "e") " AS card, e.camera, e.night, e.started_at,"
-                      " e.ended_at, e.frame_count, e.\"trigger\", e.grouped_by, e.state, e.state_reason, e.blank, e.species,"
-                      " CASE WHEN e.state = 'done' THEN e.review IS 'open' END AS review_needed, e.priority,"
-                      " " REASONS(
-                          "code", "'rule', 'model', 'probability'",
-                          "','") " AS review_reasons, e.decided_by, e.model, e.soft_tokens, e.seconds,"
-                                 " e.energy_wh, e.finished_utc,"
-                                 " (SELECT json FROM answer a WHERE a.answer = e.answer) AS json"
-                                 " FROM event e;"
-
-                                 "DROP VIEW IF EXISTS detections;"
-                                 "CREATE VIEW detections AS SELECT e.event_id, d.detection, d.species, d.display_name, d.count_bin, "
-                                 "d.count_min, d.count_max, d.standing,"
-                                 " d.resting, d.moving, d.eating, d.interacting, d.young_present, d.confidence, d.probability, "
-                                 "d.runner_up, d.runner_up_probability,"
-                                 " e.decided_by FROM detection d JOIN event e ON e.answer = d.answer;"
-
-                                 /* read through its own index, and so in order of priority and time */
-                                 "DROP VIEW IF EXISTS review_queue;CREATE VIEW review_queue AS SELECT e.event_id, e.priority, e.night, "
-                                 "e.started_at, e.species,"
-                                 " " REASONS("words", "'rule', 'model', 'probability'", "'; '") " AS reasons, " REASONS(
-                                     "code", "'rule'",
-                                     "','") " AS rule_reasons,"
-                                            " " REASONS(
-                                                "code", "'model', 'probability'",
-                                                "','") " AS model_reasons, e.review AS status,"
-                                                       " (SELECT CAST(c.mount AS TEXT) || '/' || f.path_text FROM file f JOIN card c ON "
-                                                       "c.card = f.card"
-                                                       "  WHERE f.event_id = e.event_id AND f.frame_index = 1) AS first_image FROM event e "
-                                                       "WHERE e.review IS NOT NULL;"
-
-                                                       /* the night '' of the sums, time not known, is shown as NULL and only where something happened in it */
-                                                       "DROP VIEW IF EXISTS nights;"
-                                                       "CREATE VIEW nights AS SELECT n.night, " STATION(
-                                                           "n") " AS station, n.files, n.rejected_files, n.events, n.blank, n.with_animals,"
-                                                                " n.waiting, n.failed, n.to_review, round(n.energy_wh, 6) AS energy_wh, "
-                                                                "n.battery_low_percent FROM night_total n WHERE n.night > ''"
-                                                                " UNION ALL SELECT NULL, " STATION(
-                                                                    "n") ", n.files, n.rejected_files, n.events, n.blank, n.with_animals, "
-                                                                         "n.waiting, n.failed,"
-                                                                         " n.to_review, round(n.energy_wh, 6), n.battery_low_percent FROM "
-                                                                         "night_total n WHERE n.night = '' AND n.events + n.rejected_files "
-                                                                         "> 0;"
-
-                                                                         "DROP VIEW IF EXISTS species_nights;"
-                                                                         "CREATE VIEW species_nights AS SELECT night, species, "
-                                                                         "display_name, events, individuals_min, young_events FROM "
-                                                                         "species_night"
-                                                                         " WHERE night > '' UNION ALL SELECT NULL, species, display_name, "
-                                                                         "events, individuals_min, young_events FROM species_night"
-                                                                         " WHERE night = '';"
-
-                                                                         "DROP VIEW IF EXISTS outbox;"
-                                                                         "CREATE VIEW outbox AS SELECT o.item AS item_id, o.kind, (SELECT "
-                                                                         "event_id FROM event e WHERE e.event = o.event) AS event_id, "
-                                                                         "o.priority,"
-                                                                         " length(o.payload) AS bytes, o.attempts, o.next_try_utc, "
-                                                                         "o.sent_utc, o.acknowledged_utc FROM outbox_item o;";
+    "CREATE VIEW files AS SELECT f.file AS file_id, " CARD("f") " AS card, f.path_text AS path, f.bytes, lower(hex(f.hash)) AS hash, f.taken_at,"
+    " f.taken_at_source, f.width, f.height, f.camera, f.outcome, f.reason, f.event_id, f.frame_index, f.first_seen_utc FROM file f;"
+    "DROP VIEW IF EXISTS events;"
+    "CREATE VIEW events AS SELECT e.event_id, " STATION("e") " AS station, " CARD("e") " AS card, e.camera, e.night, e.started_at, e.ended_at,"
+    " e.frame_count, e.\"trigger\", e.grouped_by, e.state, e.state_reason, e.blank, e.species, CASE WHEN e.state = 'done' THEN e.review IS 'open'"
+    " END AS review_needed, e.priority, " REASONS("code", "'rule', 'model', 'probability'", "','") " AS review_reasons, e.decided_by, e.model,"
+    " e.soft_tokens, e.seconds, e.energy_wh, e.finished_utc, (SELECT json FROM answer a WHERE a.answer = e.answer) AS json FROM event e;"
+    "DROP VIEW IF EXISTS detections;"
+    "CREATE VIEW detections AS SELECT e.event_id, d.detection, d.species, d.display_name, d.count_bin, d.count_min, d.count_max, d.standing,"
+    " d.resting, d.moving, d.eating, d.interacting, d.young_present, d.confidence, d.probability, d.runner_up, d.runner_up_probability, e.decided_by"
+    " FROM detection d JOIN event e ON e.answer = d.answer;"
+    /* read through its own index, and so in order of priority and time */
+    "DROP VIEW IF EXISTS review_queue;"
+    "CREATE VIEW review_queue AS SELECT e.event_id, e.priority, e.night, e.started_at, e.species, "
+    REASONS("words", "'rule', 'model', 'probability'", "'; '") " AS reasons, " REASONS("code", "'rule'", "','") " AS rule_reasons, "
+    REASONS("code", "'model', 'probability'", "','") " AS model_reasons, e.review AS status, (SELECT CAST(c.mount AS TEXT) || '/' || f.path_text"
+    " FROM file f JOIN card c ON c.card = f.card  WHERE f.event_id = e.event_id AND f.frame_index = 1) AS first_image FROM event e WHERE e.review IS"
+    " NOT NULL;"
+    /* the night '' of the sums, time not known, is shown as NULL and only where something happened in it */
+    "DROP VIEW IF EXISTS nights;"
+    "CREATE VIEW nights AS SELECT n.night, " STATION("n") " AS station, n.files, n.rejected_files, n.events, n.blank, n.with_animals, n.waiting,"
+    " n.failed, n.to_review, round(n.energy_wh, 6) AS energy_wh, n.battery_low_percent FROM night_total n WHERE n.night > '' UNION ALL SELECT NULL, "
+    STATION("n") ", n.files, n.rejected_files, n.events, n.blank, n.with_animals, n.waiting, n.failed, n.to_review, round(n.energy_wh, 6),"
+    " n.battery_low_percent FROM night_total n WHERE n.night = '' AND n.events + n.rejected_files > 0;"
+    "DROP VIEW IF EXISTS species_nights;"
+    "CREATE VIEW species_nights AS SELECT night, species, display_name, events, individuals_min, young_events FROM species_night WHERE night > ''"
+    " UNION ALL SELECT NULL, species, display_name, events, individuals_min, young_events FROM species_night WHERE night = '';"
+    "DROP VIEW IF EXISTS outbox;"
+    "CREATE VIEW outbox AS SELECT o.item AS item_id, o.kind, (SELECT event_id FROM event e WHERE e.event = o.event) AS event_id, o.priority,"
+    " length(o.payload) AS bytes, o.attempts, o.next_try_utc, o.sent_utc, o.acknowledged_utc FROM outbox_item o;";
+/* clang-format on */

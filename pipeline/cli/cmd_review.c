@@ -26,6 +26,12 @@ static enum nj_paint paint_status(const struct nj_db_value *value)
     return !strcmp(value->text, "open") ? NJ_PLAIN : NJ_GREEN;
 }
 
+static const char *if_empty(const char *column, const struct nj_row *row)
+{
+    (void)row;
+    return !strcmp(column, "species") ? "no animal" : "";
+}
+
 static const struct nj_column queue_columns[] = {
     {"event_id", "EVENT", 12, NULL},
     {"priority", "PRIORITY", 8, paint_priority},
@@ -46,11 +52,15 @@ struct options {
 
 static nj_status list(struct nj_cli *cli, const struct options *options)
 {
-    struct nj_db    *db;
-    struct nj_output output = {.form = options->json ? NJ_FORM_JSON : options->csv ? NJ_FORM_CSV : NJ_FORM_TABLE, .columns = queue_columns};
-    struct nj_db_query query = {.view = "review_queue", .night = options->night, .limit = options->limit, .names_first = true};
-    query.state              = options->status && !strcmp(options->status, "all") ? NULL : options->status ? options->status : "open";
-    nj_status status         = nj_database_open(cli, NJ_DB_READ, &db);
+    struct nj_db      *db;
+    struct nj_output   output = {.form     = options->json  ? NJ_FORM_JSON
+                                             : options->csv ? NJ_FORM_CSV
+                                                            : NJ_FORM_TABLE,
+                                 .columns  = queue_columns,
+                                 .if_empty = if_empty};
+    struct nj_db_query query  = {.view = "review_queue", .night = options->night, .limit = options->limit, .names_first = true};
+    query.state               = options->status && !strcmp(options->status, "all") ? NULL : options->status ? options->status : "open";
+    nj_status status          = nj_database_open(cli, NJ_DB_READ, &db);
     if (status == NJ_OK)
         status = nj_db_select(db, &query, nj_output_row, &output, &cli->error);
     if (status == NJ_OK && output.form == NJ_FORM_TABLE)

@@ -115,7 +115,10 @@ static nj_status show_reason(void *user, const char *const *names, const struct 
 {
     (void)user;
     const char *from = !strcmp(TEXT("kind"), "rule") ? "a rule" : !strcmp(TEXT("kind"), "model") ? "the model" : "a probability";
-    line("  because", "%s [%s, %s]", TEXT("words"), TEXT("code"), from);
+    if (strcmp(TEXT("words"), TEXT("code")) != 0)
+        line("  because", "%s [%s, %s]", TEXT("words"), TEXT("code"), from);
+    else /* a reason of the model's own, which no table explains */
+        line("  because", "%s [%s]", TEXT("words"), from);
     return NJ_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/open_database.h"
+#include "pipeline/cli/power_words.h"
 #include "pipeline/cli/table.h"
 
 #include <fcntl.h>
@@ -21,9 +22,10 @@
 #define STALE_HOURS         48 /* without a finished event while some wait: something is wrong */
 
 struct status_page {
-    struct nj_cli *cli;
-    json_t        *facts; /* everything, as --json prints it */
-    json_t        *warnings;
+    struct nj_cli        *cli;
+    json_t               *facts; /* everything, as --json prints it */
+    json_t               *warnings;
+    struct nj_power_words words;
 };
 
 #define TEXT(name)   nj_row_value(name, names, values, count)->text
@@ -218,8 +220,13 @@ static void print_power(const struct status_page *page)
         line("Tonight", "%s", json_string_value(budget));
     double events = json_number_value(json_object_get(spent, "events"));
     if (events > 0)
-        line("Cost", "%.0f s and %.3f Wh an event, over the last %.0f", json_number_value(json_object_get(spent, "seconds")) / events,
-             json_number_value(json_object_get(spent, "energy_wh")) / events, events);
+        line("Cost", "%.0f s and %.3f Wh an event for reading, over the last %.0f%s%s",
+             json_number_value(json_object_get(spent, "seconds")) / events, json_number_value(json_object_get(spent, "energy_wh")) / events,
+             events, page->words.cost.length ? "; " : "", page->words.cost.length ? page->words.cost.data : "");
+    if (page->words.stages.length)
+        line("Stages", "%s", page->words.stages.data);
+    if (page->words.autonomy.length)
+        line("Autonomy", "%s", page->words.autonomy.data);
     const json_t *wake = json_object_get(page->facts, "next_wake_utc");
     line("Next wake", "%s", json_is_string(wake) ? json_string_value(wake) : "not armed");
 }
@@ -319,6 +326,9 @@ int nj_cmd_status(struct nj_cli *cli, int argc, char **argv)
         status = gather_rows(&page, db);
         json_object_set_new(page.facts, "next_wake_utc", left_behind(db, "next_wake_utc"));
         json_object_set_new(page.facts, "budget", left_behind(db, "budget"));
+        json_object_set_new(page.facts, "cost", left_behind(db, "ledger"));
+        json_object_set_new(page.facts, "outlook", left_behind(db, "outlook"));
+        nj_power_words(db, &page.words);
     }
     nj_db_close(db);
     if (status == NJ_OK) {
@@ -334,5 +344,6 @@ int nj_cmd_status(struct nj_cli *cli, int argc, char **argv)
     }
     json_decref(page.facts);
     json_decref(page.warnings);
+    nj_power_words_free(&page.words);
     return nj_exit(status);
 }

@@ -230,6 +230,7 @@ nj_status nj_report_gather(struct nj_db *db, const struct nj_report_options *opt
     nj_status status = NJ_OK;
     for (size_t i = 0; status == NJ_OK && i < sizeof parts / sizeof parts[0]; i++)
         status = nj_db_select(db, &parts[i].query, parts[i].callback, &gathering, error);
+    nj_power_words(db, &out->power);
     if (out->species_count)
         qsort(out->species, out->species_count, sizeof *out->species, by_events);
     if (out->trouble_count)
@@ -244,5 +245,6 @@ void nj_report_data_free(struct nj_report_data *data)
     free(data->cards);
     free(data->troubles);
     free(data->battery);
+    nj_power_words_free(&data->power);
     *data = (struct nj_report_data){0};
 }

@@ -2,6 +2,7 @@
 #ifndef NJ_CLI_REPORT_DATA_H
 #define NJ_CLI_REPORT_DATA_H
 
+#include "pipeline/cli/power_words.h"
 #include "pipeline/cli/report.h"
 
 struct nj_report_night {
@@ -43,6 +44,7 @@ struct nj_report_data {
     double                    temp_max; /* NAN */
     double                    seconds;  /* spent reading */
     int64_t                   corrected_clocks;
+    struct nj_power_words     power;
 };
 
 nj_status nj_report_gather(struct nj_db *db, const struct nj_report_options *options, struct nj_report_data *out, struct nj_error *error);

@@ -296,6 +296,13 @@ static void add_power(struct nj_text *out, const struct nj_report_data *data)
     if (read)
         nj_text_addf(out, "<p>%.2f Wh and %.0f minutes were spent on reading, %.3f Wh an event.</p>\n", data->sum.energy_wh,
                      data->seconds / 60, data->sum.energy_wh / (double)read);
+    const struct nj_text *said[] = {&data->power.cost, &data->power.stages, &data->power.autonomy};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (said[i]->length) {
+            nj_text_add(out, "<p>");
+            nj_text_add_html(out, said[i]->data);
+            nj_text_add(out, "</p>\n");
+        }
     nj_text_addf(out, "<p>%" PRId64 " pictures came in, %" PRId64 " could not be used.</p>\n", data->sum.files, data->sum.rejected);
 }
 

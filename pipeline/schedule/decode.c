@@ -323,8 +323,9 @@ nj_status nj_decoder_read(struct nj_decoder *decoder, struct nj_db *db, const st
     struct batch *batch = calloc(1, sizeof *batch);
     if (!batch)
         return nj_fail(error, "no memory for %zu bursts", count);
-    *batch           = (struct batch){.decoder = decoder, .db = db, .out = out, .soft_tokens = soft_tokens, .watts = watts};
-    nj_status status = prepare(batch, bursts, count, error);
+    *batch               = (struct batch){.decoder = decoder, .db = db, .out = out, .soft_tokens = soft_tokens, .watts = watts};
+    nj_status status     = prepare(batch, bursts, count, error);
+    out->picture_seconds = (double)(clock->monotonic_ms(clock->self) - began) / 1000;
     if (status == NJ_OK && batch->count)
         read_batch(batch);
     out->seconds   = (double)(clock->monotonic_ms(clock->self) - began) / 1000;
@@ -333,6 +334,7 @@ nj_status nj_decoder_read(struct nj_decoder *decoder, struct nj_db *db, const st
         if (status != NJ_OK) /* a store that fails: what was not written down waits again */
             batch->loaded[i].outcome = NJ_STOPPED;
         stopped += batch->loaded[i].outcome == NJ_STOPPED;
+        out->vision_seconds += batch->readings[i].vision_seconds;
         nj_status kept = keep(batch, i, error);
         if (kept != NJ_OK)
             status = kept;

@@ -29,6 +29,7 @@ void      nj_decoder_close(struct nj_decoder *decoder);
 struct nj_decoded {
     size_t done, failed, deferred;
     double seconds;
+    double picture_seconds, vision_seconds; /* of these: decoding pictures; the vision tower */
 };
 
 /* Decodes `count` waiting bursts (at most NJ_DECODER_TOGETHER) together, each picture as `soft_tokens` at most. `watts`: what the station draws meanwhile, for energy_wh; NAN if not known.

@@ -359,9 +359,25 @@ bool nj_power_may_go_on(struct nj_power *power, char reason[NJ_SCHEDULE_REASON])
     return power->may_go_on;
 }
 
-double nj_power_busy_watts(const struct nj_power *power)
+static double watts(const struct nj_power *power, double learned, double setting, enum nj_watts_basis *by)
 {
-    return isnan(power->reading.load_w) || power->reading.load_w <= 0 ? power->conf->power.busy_w : power->reading.load_w;
+    bool                gauge = power->reading.load_w > 0;
+    enum nj_watts_basis basis = gauge ? NJ_WATTS_GAUGE : !isnan(learned) ? NJ_WATTS_CHARGE : NJ_WATTS_SETTINGS;
+    if (by)
+        *by = basis;
+    return gauge ? power->reading.load_w : !isnan(learned) ? learned : setting;
+}
+
+double nj_power_busy_watts(const struct nj_power *power, enum nj_watts_basis *by)
+{
+    struct nj_outlook outlook;
+    nj_schedule_outlook(power->schedule, &outlook);
+    return watts(power, outlook.busy_w, power->conf->power.busy_w, by);
+}
+
+double nj_power_awake_watts(const struct nj_power *power, enum nj_watts_basis *by)
+{
+    return watts(power, NAN, power->conf->power.awake_w, by);
 }
 
 static void keep(struct nj_power *power, const char *key, const void *value, size_t size)

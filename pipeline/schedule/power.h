@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "db/db.h"
+#include "pipeline/schedule/ledger.h"
 #include "pipeline/schedule/schedule.h"
 #include "pipeline/schedule/wake.h"
 
@@ -48,8 +49,10 @@ void nj_power_ran(struct nj_power *power, const struct nj_db_waiting *bursts, si
 /* Asked from inside the token loop, cheap: looks at the gauge every ten seconds. false: the floor is reached or the board too hot; `reason` says which. */
 bool nj_power_may_go_on(struct nj_power *power, char reason[NJ_SCHEDULE_REASON]);
 
-/* Watts that the station draws while it works: measured where a gauge tells, else the setting. */
-double nj_power_busy_watts(const struct nj_power *power);
+/* Watts that the station draws while the model works, and while it does something else: measured where a gauge tells, else learned from the fall of the
+ * charge, else the setting. *by (or NULL) says which. */
+double nj_power_busy_watts(const struct nj_power *power, enum nj_watts_basis *by);
+double nj_power_awake_watts(const struct nj_power *power, enum nj_watts_basis *by);
 
 /* Stores what was learned, arms the next wake with its reason, frees. `waiting`: bursts that still wait. */
 void nj_power_close(struct nj_power *power, int64_t waiting);

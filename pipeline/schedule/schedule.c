@@ -261,6 +261,7 @@ void nj_schedule_outlook(const struct nj_schedule *schedule, struct nj_outlook *
                                          .event_wh   = nj_schedule_unit_wh(schedule),
                                          .event_s = nj_cost_seconds(&schedule->cost, 3, schedule->set.soft_tokens ? schedule->set.soft_tokens : 280),
                                          .resting_wh    = rest,
+                                         .busy_w        = schedule->cost.watts_weight > 0 ? schedule->cost.watts : NAN,
                                          .autonomy_days = fmax(schedule->present_wh - schedule->set.floor_wh, 0) / fmax(rest, 1e-6),
                                          .sun_wh        = mean_yield(schedule) *
                                                    nj_harvest_light(&schedule->harvest, schedule->now_s, schedule->now_s + NJ_DAY_S)};

@@ -114,6 +114,7 @@ struct nj_outlook {
     double        event_wh, event_s;     /* three frames, as learned */
     double        resting_wh;            /* a day on which nothing is read */
     double        autonomy_days;         /* of such days, without any sun, until the floor */
+    double        busy_w;                /* while working, as learned; NAN: only the setting is known */
     double        sun_wh;                /* that tomorrow usually brings */
 };
 void nj_schedule_outlook(const struct nj_schedule *plan, struct nj_outlook *out);

@@ -25,7 +25,8 @@ struct station {
     struct nj_power                 *power;
     struct nj_wake                  *wake;
     struct nj_watchdog              *watchdog;
-    struct nj_decoder               *decoder;                    /* opened when the first burst may be read */
+    struct nj_decoder               *decoder; /* opened when the first burst may be read */
+    struct nj_ledger                 ledger;
     char                             halted[NJ_SCHEDULE_REASON]; /* why the power plan ended a burst, or "" */
     char                             database[NJ_CONF_TEXT + 256];
 };
@@ -49,6 +50,20 @@ static bool asked_to_stop(void *arg)
     return signalled(station) || !nj_power_may_go_on(station->power, station->halted);
 }
 
+static int64_t now_ms(void)
+{
+    const struct nj_clock *clock = nj_clock_system();
+    return clock->monotonic_ms(clock->self);
+}
+
+/* Writes down a stretch that began at `began_ms` and was not the model's. */
+static void enter(struct station *station, enum nj_stage stage, int64_t began_ms)
+{
+    enum nj_watts_basis by;
+    double              watts = nj_power_awake_watts(station->power, &by);
+    nj_ledger_add(&station->ledger, stage, (double)(now_ms() - began_ms) / 1000, watts, by);
+}
+
 static nj_status ingest(struct station *station, struct nj_error *error)
 {
     const struct nj_conf  *conf = station->conf;
@@ -61,9 +76,11 @@ static nj_status ingest(struct station *station, struct nj_error *error)
         .alive          = alive,
         .alive_arg      = station};
     struct nj_scan_result found = {0};
+    int64_t               began = now_ms();
     if (!nj_conf_place(cards, sizeof cards, conf->ingest.cards))
         return nj_fail(error, "%s: the path is too long", conf->ingest.cards);
     nj_status status = nj_scan_settled(station->db, station->database, &options, &found, error);
+    enter(station, NJ_STAGE_TAKE_IN, began);
     if (status == NJ_STOPPED && !signalled(station)) {
         nj_log(NJ_LOG_INFO, "another process takes in the cards at this moment; what is there already is read");
         status = NJ_OK;
@@ -85,7 +102,10 @@ static nj_status triage(struct station *station, struct nj_error *error)
         station->halted[0] = 0; /* the decision about reading says it */
         return NJ_OK;
     }
+    int64_t   began  = now_ms();
     nj_status status = nj_triage_waiting(station->db, &options, &looked, error);
+    if (looked)
+        enter(station, NJ_STAGE_TRIAGE, began);
     if (looked)
         nj_log(NJ_LOG_INFO, "%zu bursts have a first score of interest", looked);
     return status;
@@ -96,9 +116,11 @@ static nj_status open_decoder(struct station *station, struct nj_error *error)
     if (station->decoder)
         return NJ_OK;
     struct nj_decoder_options options = {.should_stop = asked_to_stop, .stop_arg = station};
+    int64_t                   began   = now_ms();
     nj_status                 status  = nj_decoder_open(station->conf, &options, &station->decoder, error);
     if (status != NJ_OK)
         return status;
+    enter(station, NJ_STAGE_MODEL, began);
     nj_log(NJ_LOG_INFO, "model %s", nj_decoder_model(station->decoder));
     return NJ_OK;
 }
@@ -112,6 +134,17 @@ static void watch_over(struct station *station)
     nj_log(NJ_LOG_DEBUG, "watchdog: %s", nj_watchdog_words(station->watchdog));
 }
 
+static void enter_reading(struct station *station, const struct nj_decoded *decoded)
+{
+    enum nj_watts_basis by;
+    double              watts = nj_power_busy_watts(station->power, &by), rest;
+    rest                      = decoded->seconds - decoded->picture_seconds - decoded->vision_seconds;
+    nj_ledger_add(&station->ledger, NJ_STAGE_PICTURES, decoded->picture_seconds, watts, by);
+    nj_ledger_add(&station->ledger, NJ_STAGE_VISION, decoded->vision_seconds, watts, by);
+    nj_ledger_add(&station->ledger, NJ_STAGE_ANSWER, rest, watts, by);
+    nj_ledger_events(&station->ledger, decoded->done);
+}
+
 /* Reads the bursts that the power plan chose, together, and tells the plan what they took. */
 static nj_status read_bursts(struct station *station, const struct nj_db_waiting *bursts, size_t count, uint32_t soft_tokens,
                              struct nj_error *error)
@@ -121,8 +154,9 @@ static nj_status read_bursts(struct station *station, const struct nj_db_waiting
     if (status == NJ_OK)
         watch_over(station);
     if (status == NJ_OK)
-        status = nj_decoder_read(station->decoder, station->db, bursts, count, soft_tokens, nj_power_busy_watts(station->power), &decoded,
-                                 error);
+        status = nj_decoder_read(station->decoder, station->db, bursts, count, soft_tokens, nj_power_busy_watts(station->power, NULL),
+                                 &decoded, error);
+    enter_reading(station, &decoded);
     if (decoded.seconds > 0)
         nj_power_ran(station->power, bursts, count, soft_tokens, decoded.seconds, decoded.done == count);
     station->result->done += (int64_t)decoded.done;
@@ -208,6 +242,8 @@ nj_status nj_station_run(const struct nj_conf *conf, const struct nj_station_opt
         nj_log(NJ_LOG_INFO, "%" PRId64 " bursts that an earlier run left half-read wait again", put_back);
     if (status == NJ_OK)
         status = nj_power_open(conf, station.db, clock, station.wake, &station.power, error);
+    if (status == NJ_OK)
+        nj_ledger_load(&station.ledger, station.db);
     while (status == NJ_OK) {
         status = ingest(&station, error);
         if (status == NJ_OK)
@@ -227,6 +263,8 @@ nj_status nj_station_run(const struct nj_conf *conf, const struct nj_station_opt
     if (lock.fd >= 0)
         nj_db_waiting_count(station.db, &result->waiting, &deferred, NULL);
     nj_notify("STOPPING=1");
+    if (station.power)
+        nj_ledger_save(&station.ledger, station.db);
     nj_power_close(station.power, result->waiting);
     nj_db_unlock(&lock);
     nj_decoder_close(station.decoder);

@@ -1,4 +1,5 @@
 #include "pipeline/sentinel/reader.h"
+#include "base/clock.h"
 #include "pipeline/constrain/thought.h"
 #include "pipeline/model/chat.h"
 #include "pipeline/sentinel/species.h"
@@ -307,9 +308,12 @@ static void end_answers(struct work *works, struct nj_generation *generations, s
 static nj_status look_first(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
                             struct nj_reading *readings, struct nj_error *error)
 {
-    nj_status status = NJ_OK;
+    const struct nj_clock *clock  = nj_clock_system();
+    nj_status              status = NJ_OK;
     for (size_t i = 0; i < count && status == NJ_OK; i++) {
-        status = see(reader, &works[i], error);
+        int64_t began              = clock->monotonic_ms(clock->self);
+        status                     = see(reader, &works[i], error);
+        readings[i].vision_seconds = (double)(clock->monotonic_ms(clock->self) - began) / 1000;
         if (status == NJ_OK)
             status = ask(reader, NULL, nj_event_schema(reader->dialect, &works[i].burst->record), &works[i], error);
     }

@@ -45,6 +45,7 @@ struct nj_reading {
     enum nj_priority  priority;            /* highest of rules, probabilities and the model's own */
     bool              review_needed;
     uint32_t          image_tokens, prompt_tokens, answer_tokens;
+    double            vision_seconds; /* that its pictures spent in the vision tower */
 };
 void nj_reading_free(struct nj_reading *reading);
 

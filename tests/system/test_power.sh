@@ -69,12 +69,28 @@ same "and a wake is armed after it" yes "$(armed)"
 same "what was learned is kept" 1 "$(sqlite3 "$root/station.db" "select count(*) from state where key = 'schedule'")"
 
 
+# What it costs, and from whom we know.
+page() { "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" "$@" 2>&1; }
+check "status says what an event costs, by the settings" sh -c 'echo "$1" | grep -q "Wh an event, all stages together (by the settings"' - "$(page status)"
+for stage in "taking in" "first score" "opening the model" pictures vision answer; do
+    check "a stage of its own: $stage" sh -c 'echo "$1" | grep "^Stages" | grep -q "$2 [0-9.]* s [0-9.]* Wh"' - "$(page status)" "$stage"
+done
+check "and how many days are left without sun" sh -c 'echo "$1" | grep -q "^Autonomy *[0-9][0-9]* days without any sun"' - "$(page status)"
+check "the report says it, too" sh -c 'echo "$1" | grep -q "days without any sun"' - "$(page report -o -)"
+more() { "$BUILD/trapcam" card "$SCRATCH/card" --events 9 --size 320x240 --seed "$1" && find "$SCRATCH/card" -type f -exec touch -d '1 hour ago' {} +; }
+rm -r "$SCRATCH/card"/*
+more 3
+echo '{"percent": 95, "load_w": 7.2}' >"$root/run/battery.json"
+run
+check "where the gauge measures the load, that counts" sh -c 'echo "$1" | grep -q "by the gauge"' - "$(page status)"
+check "an event of 7.2 W costs its seconds times 7.2 W" test \
+    "$(sqlite3 "$root/station.db" "select abs(energy_wh * 3600 / seconds - 7.2) < 0.01 from events where state = 'done' order by finished_utc desc limit 1")" = 1
+
 # Lines and the watchdog are files, too.
 lines=$root/dev/gpio/pinctrl-test
 mkdir -p "$lines"
 for line in 17 22 23 24; do echo 0 >"$lines/$line"; done
 : >"$root/dev/watchdog"
-more() { "$BUILD/trapcam" card "$SCRATCH/card" --events 9 --size 320x240 --seed "$1" && find "$SCRATCH/card" -type f -exec touch -d '1 hour ago' {} +; }
 rm -r "$SCRATCH/card"/*
 more 5
 set_lines() { run --set power.wake_gpio=pinctrl-test:17,lamp=pinctrl-test:22,camera=pinctrl-test:23,button=pinctrl-test:24 "$@"; }

@@ -1,6 +1,7 @@
 #include "pipeline/schedule/power.h"
 #include "base/log.h"
 #include "firmware-host/battery.h"
+#include "firmware-host/cpu.h"
 #include "firmware-host/gpio.h"
 #include "firmware-host/thermal.h"
 
@@ -8,12 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STATE_KEY        "schedule"
 #define NEWEST_KEY       "schedule-newest" /* the last burst that the scheduler was told of */
 #define CLOCKS_KEY       "schedule-clocks" /* struct epoch [EPOCHS] */
 #define LOW_KEY          "schedule-low"    /* one byte: the floor was reached by the voltage */
 #define EPOCHS           16
+#define THROTTLED_NOW    0xf /* bits of get_throttled */
+#define CAP_C            5   /* below the limit of heat the cores are slowed down to ... */
+#define CAP_SHARE        0.5 /* ... half way between their slowest and their fastest */
 #define LOOK_MS          10000
 #define MAINS_NAP_S      3600
 #define UNKNOWN_INTEREST 0.5
@@ -36,7 +41,8 @@ struct nj_power {
     int64_t                   looked_ms, sleep_until_s, newest;
     struct epoch              epoch[EPOCHS]; /* oldest first; unused ones have through 0 */
     unsigned                  blind_left, together, button_left;
-    bool                      mains, may_go_on, was_low;
+    unsigned                  threads;
+    bool                      mains, may_go_on, was_low, slowed, capped;
     char                      basis[NJ_SCHEDULE_REASON]; /* last said in the log */
     char                      reason[NJ_SCHEDULE_REASON];
 };
@@ -164,7 +170,8 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
                                .mains      = !strcmp(conf->power.battery, "none")};
     nj_schedule_settings_from(conf, &settings);
     power->together  = settings.max_batch;
-    nj_status status = nj_schedule_open(&settings, &power->schedule, error);
+    settings.threads = power->threads = conf->model.threads ? (unsigned)conf->model.threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    nj_status status                  = nj_schedule_open(&settings, &power->schedule, error);
     if (status == NJ_OK)
         status = nj_battery_open(conf->power.battery, power->clock, &power->battery, error);
     if (status == NJ_OK)
@@ -178,6 +185,9 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
     if (recorded)
         nj_schedule_armed(power->schedule, recorded);
     look(power, nj_wake_why(wake));
+    power->slowed = nj_thermal_throttled() & THROTTLED_NOW;
+    if (power->slowed)
+        nj_log(NJ_LOG_WARNING, "the board slows itself down (too little voltage, or too warm): half of the cores work");
     arm(power, wall_s(power) + NJ_WAKE_FALLBACK_S, "in case this run does not end in good order");
     char reason[NJ_SCHEDULE_REASON];
     bool pressed = false;
@@ -275,6 +285,22 @@ static void announce(struct nj_power *power, const struct nj_db_waiting *bursts,
     power->newest = newest;
 }
 
+/* Half of the cores while the board says that it has to slow down (too little voltage, too warm). */
+static unsigned threads_now(const struct nj_power *power)
+{
+    return power->slowed && power->threads > 1 ? power->threads / 2 : power->threads;
+}
+
+/* Slower cores near the limit, full speed again well below it: work that goes on slowly loses less than work that stops. */
+static void keep_cool(struct nj_power *power)
+{
+    double limit = power->conf->power.max_temp_c;
+    if (!power->capped && power->celsius > limit - CAP_C)
+        power->capped = nj_cpu_cap(CAP_SHARE);
+    else if (power->capped && !(power->celsius > limit - 2 * CAP_C))
+        power->capped = !nj_cpu_cap(1);
+}
+
 /* The first `most` of the list, which is in order of interest. */
 static void take_first(size_t count, unsigned most, struct nj_allowance *out)
 {
@@ -286,7 +312,7 @@ static void take_first(size_t count, unsigned most, struct nj_allowance *out)
 void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out)
 {
     uint32_t soft = power->conf->model.soft_tokens ? (uint32_t)power->conf->model.soft_tokens : 280;
-    *out          = (struct nj_allowance){.soft_tokens = soft};
+    *out          = (struct nj_allowance){.soft_tokens = soft, .threads = threads_now(power)};
     look(power, NJ_LOOK_AGAIN);
     announce(power, bursts, count);
     if (too_low_or_hot(power, out->reason)) {
@@ -327,6 +353,7 @@ void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts,
     out->run         = decision.action == NJ_SCHEDULE_RUN;
     out->count       = out->run ? decision.batch : 0;
     out->soft_tokens = out->run ? (uint32_t)decision.soft_tokens : soft;
+    out->threads     = decision.threads < out->threads ? decision.threads : out->threads;
     memcpy(out->bursts, decision.together, out->count * sizeof *out->bursts);
     snprintf(out->reason, sizeof out->reason, "%s", decision.reason);
     if (!out->run)
@@ -353,6 +380,7 @@ bool nj_power_may_go_on(struct nj_power *power, char reason[NJ_SCHEDULE_REASON])
         moment_now(power, &moment);
         nj_schedule_working(power->schedule, &moment);
         power->may_go_on = !too_low_or_hot(power, power->reason);
+        keep_cool(power);
     }
     if (!power->may_go_on)
         memcpy(reason, power->reason, NJ_SCHEDULE_REASON);
@@ -433,6 +461,8 @@ void nj_power_close(struct nj_power *power, int64_t waiting)
     keep_budget(power);
     drive(power, NJ_LINE_CAMERA, !too_low_or_hot(power, reason) || power->celsius > power->conf->power.max_temp_c);
     drive(power, NJ_LINE_LAMP, false);
+    if (power->capped)
+        nj_cpu_cap(1);
     keep(power, LOW_KEY, &power->was_low, sizeof power->was_low);
     free_power(power);
 }

@@ -28,6 +28,7 @@ struct nj_allowance {
     size_t   bursts[NJ_SCHEDULE_TOGETHER]; /* indices into the list that was given: what to read together, the best first */
     size_t   count;
     uint32_t soft_tokens;
+    unsigned threads; /* fewer where it is warm or the board slows itself down */
     char     reason[NJ_SCHEDULE_REASON];
 };
 

@@ -11,6 +11,7 @@
 
 #define CHARGE         0.95 /* of the panel's energy that the battery gets */
 #define FULL           0.995
+#define WARM_C         10   /* so near to the limit half of the cores work: they last longer than a pause */
 #define LOW_INTEREST   0.45 /* in words; the number decides nothing */
 #define STUCK          0.06 /* of the battery must have gone through a gauge that stands still */
 #define RATE_DAYS      20.0 /* memory for how much usually arrives */
@@ -383,6 +384,31 @@ static void decide_sleep(struct nj_schedule *schedule, const struct nj_waiting *
             uninteresting);
 }
 
+/* How much of a burst's worth is found at each detail: the steps are a judgement, not measured on this station. */
+static const struct {
+    int64_t tokens;
+    double  found;
+} details[] = {{70, 0.80}, {140, 0.93}, {280, 1.00}, {560, 1.04}, {1120, 1.06}};
+
+/* The detail that earns most after its energy is paid for; what is parked keeps its own. */
+static int64_t choose_tokens(const struct nj_schedule *schedule, const struct nj_waiting *burst, double price, double kept_wh)
+{
+    double  units = nj_schedule_units(schedule, burst->frames), unit_wh = nj_schedule_unit_wh(schedule), most = -INFINITY;
+    double  gain   = merit(schedule, burst) * units * unit_wh;
+    int64_t chosen = details[0].tokens;
+    if (schedule->set.soft_tokens || burst->soft_tokens)
+        return schedule->set.soft_tokens ? schedule->set.soft_tokens : burst->soft_tokens;
+    for (size_t i = 0; i < sizeof details / sizeof details[0]; i++) {
+        double wh   = nj_cost_wh(&schedule->cost, burst->frames, details[i].tokens);
+        double left = gain * details[i].found - price * wh;
+        if (left > most && schedule->stored_wh - wh >= kept_wh) {
+            most   = left;
+            chosen = details[i].tokens;
+        }
+    }
+    return chosen;
+}
+
 /* What else goes through the model with the best one: worth the price, too, and paid for as if it were read alone. The queue's own order decides. */
 static void add_others(const struct nj_schedule *schedule, const struct nj_waiting *queue, size_t count, double price, double spent_wh,
                        double kept_wh, struct nj_decision *decision)
@@ -409,6 +435,8 @@ void nj_schedule_decide(struct nj_schedule *schedule, const struct nj_waiting *q
         say(decision, "too hot for work: %.0f C; %zu wait", schedule->temp_c, count);
         return;
     }
+    if (schedule->temp_c > set->max_temp_c - WARM_C && set->threads > 1)
+        decision->threads = set->threads / 2;
     double best_merit;
     size_t best = best_burst(schedule, queue, count, &best_merit);
     if (best < count) {
@@ -419,10 +447,15 @@ void nj_schedule_decide(struct nj_schedule *schedule, const struct nj_waiting *q
             decision->action      = NJ_SCHEDULE_RUN;
             decision->burst       = best;
             decision->together[0] = best;
+            decision->soft_tokens = choose_tokens(schedule, &queue[best], price, kept);
             decision->park_wh     = set->floor_wh + PARK * set->battery_wh;
             schedule->doing       = NJ_DOING_WORK;
             add_others(schedule, queue, count, price, cost, kept, decision);
-            say(decision, "interest %.2f at %.0f %% charge", queue[best].interest, percent(schedule, schedule->stored_wh));
+            if (set->soft_tokens)
+                say(decision, "interest %.2f at %.0f %% charge", queue[best].interest, percent(schedule, schedule->stored_wh));
+            else
+                say(decision, "interest %.2f at %.0f %% charge: %d image tokens a picture", queue[best].interest,
+                    percent(schedule, schedule->stored_wh), (int)decision->soft_tokens);
             return;
         }
     }

@@ -111,11 +111,11 @@ static nj_status triage(struct station *station, struct nj_error *error)
     return status;
 }
 
-static nj_status open_decoder(struct station *station, struct nj_error *error)
+static nj_status open_decoder(struct station *station, unsigned threads, struct nj_error *error)
 {
     if (station->decoder)
         return NJ_OK;
-    struct nj_decoder_options options = {.should_stop = asked_to_stop, .stop_arg = station};
+    struct nj_decoder_options options = {.threads = threads, .should_stop = asked_to_stop, .stop_arg = station};
     int64_t                   began   = now_ms();
     nj_status                 status  = nj_decoder_open(station->conf, &options, &station->decoder, error);
     if (status != NJ_OK)
@@ -146,19 +146,19 @@ static void enter_reading(struct station *station, const struct nj_decoded *deco
 }
 
 /* Reads the bursts that the power plan chose, together, and tells the plan what they took. */
-static nj_status read_bursts(struct station *station, const struct nj_db_waiting *bursts, size_t count, uint32_t soft_tokens,
-                             struct nj_error *error)
+static nj_status read_bursts(struct station *station, const struct nj_db_waiting *bursts, size_t count,
+                             const struct nj_allowance *allowance, struct nj_error *error)
 {
     struct nj_decoded decoded = {0};
-    nj_status         status  = open_decoder(station, error);
+    nj_status         status  = open_decoder(station, allowance->threads, error);
     if (status == NJ_OK)
         watch_over(station);
     if (status == NJ_OK)
-        status = nj_decoder_read(station->decoder, station->db, bursts, count, soft_tokens, nj_power_busy_watts(station->power, NULL),
-                                 &decoded, error);
+        status = nj_decoder_read(station->decoder, station->db, bursts, count, allowance->soft_tokens,
+                                 nj_power_busy_watts(station->power, NULL), &decoded, error);
     enter_reading(station, &decoded);
     if (decoded.seconds > 0)
-        nj_power_ran(station->power, bursts, count, soft_tokens, decoded.seconds, decoded.done == count);
+        nj_power_ran(station->power, bursts, count, allowance->soft_tokens, decoded.seconds, decoded.done == count);
     station->result->done += (int64_t)decoded.done;
     station->result->failed += (int64_t)decoded.failed;
     station->result->deferred += (int64_t)decoded.deferred;
@@ -193,7 +193,7 @@ static nj_status decode(struct station *station, struct nj_error *error)
         for (; allowance.run && count < allowance.count && (int64_t)count < left; count++)
             chosen[count] = list.item[allowance.bursts[count]];
         if (allowance.run)
-            status = read_bursts(station, chosen, count, allowance.soft_tokens, error);
+            status = read_bursts(station, chosen, count, &allowance, error);
         else if (list.count > 0) {
             const struct nj_clock *clock = nj_clock_system();
             nj_db_decision(station->db, clock->wall_ms(clock->self), "wait", allowance.reason, 0, NULL);

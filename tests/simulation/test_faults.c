@@ -71,6 +71,44 @@ static double no_gauge(void *self, int64_t true_s, double stored_wh)
     return true_s > START + 10 * 86400 ? NAN : stored_wh;
 }
 
+/* Shows 64 % for ever from the tenth day on. */
+static double stuck_gauge(void *self, int64_t true_s, double stored_wh)
+{
+    (void)self;
+    return true_s > START + 10 * 86400 ? 96 : stored_wh;
+}
+
+/* How hard: more image tokens while energy is worth nothing, fewer while it is dear; fewer cores near the limit of heat. */
+static void how_hard(void)
+{
+    struct nj_conf              conf;
+    struct nj_schedule_settings settings;
+    struct nj_schedule         *schedule;
+    struct nj_decision          full, low, warm;
+    struct nj_moment            moment = {.wall_s = START, .stored_wh = 100, .voltage_wh = NAN, .panel_w = NAN, .temp_c = 20};
+    struct nj_waiting           queue  = {.interest = 0.9, .frames = 3, .seen_s = START};
+    nj_conf_defaults(&conf);
+    conf.station.latitude = -20;
+    nj_schedule_settings_from(&conf, &settings);
+    settings.threads = 4;
+    if (!CHECK(nj_schedule_open(&settings, &schedule, NULL) == NJ_OK, "a schedule opens"))
+        return;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_OTHER);
+    nj_schedule_decide(schedule, &queue, 1, &full);
+    CHECK(full.action == NJ_SCHEDULE_RUN && full.soft_tokens >= 560 && full.threads == 4, "a full battery: %d image tokens, %u cores",
+          (int)full.soft_tokens, full.threads);
+    moment.stored_wh = 52.6;
+    moment.temp_c    = settings.max_temp_c - 5;
+    moment.wall_s += 60;
+    moment.monotonic_s += 60;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_AGAIN);
+    nj_schedule_decide(schedule, &queue, 1, &low);
+    CHECK(low.action == NJ_SCHEDULE_RUN && low.soft_tokens < full.soft_tokens, "near the reserve: %d image tokens", (int)low.soft_tokens);
+    warm = low;
+    CHECK(warm.threads == 2, "five degrees below the limit of heat: %u cores", warm.threads);
+    nj_schedule_close(schedule);
+}
+
 /* The schedule's own time goes on evenly whatever the wall clock does. */
 static void own_time(void)
 {
@@ -99,6 +137,7 @@ static void own_time(void)
 int main(void)
 {
     own_time();
+    how_hard();
     static struct month month;
     draw(&month, 0, 0);
     struct nj_simulated whole = live(&month, "", NULL);
@@ -115,6 +154,9 @@ int main(void)
 
     struct nj_simulator_faults blind = {.gauge = no_gauge};
     CHECK(live(&month, "", &blind).score > 0.3, "without a gauge from the tenth day on the reckoned charge goes on");
+
+    struct nj_simulator_faults stuck = {.gauge = stuck_gauge};
+    CHECK(live(&month, "", &stuck).score > 0.3, "a gauge that stands still is found out");
 
     draw(&month, 12, 9);
     live(&month, "", NULL);

@@ -68,7 +68,7 @@ Q   := @
 say  = @echo '  $(1)  $(2)';
 endif
 .SECONDARY:
-.PHONY: all help trapcam demo check cuts bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots load
+.PHONY: all help trapcam generations demo check cuts bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots load
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -107,6 +107,16 @@ $(TRAPCAM): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/trapcam/*.c)) $(LIB
 
 trapcam: $(TRAPCAM) ## build/trapcam, which draws trap-camera cards with known truth
 
+# A validator that is not ours, for what models write under schemas; C++, where its library is installed.
+JUDGE := $(if $(wildcard /usr/include/valijson),build/judge)
+build/judge: tests/conformance/judge.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O0 $< -o $@
+
+GENERATIONS ?= 2000
+generations: $(BUILD)/tests/conformance/test_generations build/judge ## 100,000 answers of random weights, judged by a validator that is not ours (some minutes)
+	$(BUILD)/tests/conformance/test_generations $(GENERATIONS) | build/judge
+
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo "  make               build/nightjar"
@@ -117,7 +127,7 @@ debug: ## build/debug/nightjar with AddressSanitizer and UBSan
 cross: ## build/aarch64/nightjar with the Debian cross compiler
 	$(MAKE) $(CROSS_TARGETS) BUILD=build/aarch64 ARCH=aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar PKG_CONFIG='env PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config'
 
-check: all tests trapcam ## all tests; ends with "N passed, N failed, N skipped"
+check: all tests trapcam $(JUDGE) ## all tests; ends with "N passed, N failed, N skipped"
 	tests/run $(BUILD)
 
 cuts: all $(BUILD)/tests/powercut/cut.so $(BUILD)/tests/powercut/test_store_cuts ## power cuts by the thousand, where make check makes a dozen: make cuts POWERCUTS=1000

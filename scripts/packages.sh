@@ -3,7 +3,8 @@
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libjansson-dev libjpeg62-turbo-dev libpng-dev libsqlite3-dev libzstd-dev nettle-dev
  libseccomp-dev libexif-dev libgpiod-dev libmosquitto-dev libinotifytools0-dev"
 DEMO_PACKAGES="sqlite3"
-TEST_PACKAGES="sqlite3 zstd jq libsimde-dev libimage-exiftool-perl libjpeg-turbo-progs clang-14 clang-format-14 mosquitto mosquitto-clients"
+TEST_PACKAGES="sqlite3 zstd jq libsimde-dev libimage-exiftool-perl libjpeg-turbo-progs clang-14 clang-format-14 mosquitto mosquitto-clients
+ g++ libvalijson-dev nlohmann-json3-dev"
 # Where the machine is no aarch64 itself, the tests for it run under an emulator.
 CROSS_PACKAGES="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 CROSS_LIBRARIES="libjansson-dev libjpeg62-turbo-dev libpng-dev libsqlite3-dev libzstd-dev nettle-dev libseccomp-dev libexif-dev libgpiod-dev

@@ -14,6 +14,9 @@ void nj_use_neon(struct nj_kernels *k);
 void nj_use_dotprod(struct nj_kernels *k);
 void nj_use_i8mm(struct nj_kernels *k);
 
+/* The name of the first form in the table that does not agree with plain C on a small tile, or NULL. */
+const char *nj_kernels_differ(const struct nj_kernels *k);
+
 #define NJ_USE(k, operation, form) ((k)->operation = (form), (k)->names.operation = #form)
 
 static inline float nj_scale_value(const void *scales, enum nj_scale_format format, size_t at)

@@ -2,7 +2,8 @@
 #include "kernels/forms_c.h"
 #include "kernels/gemm.h"
 
-#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 void nj_use_c(struct nj_kernels *k)
 {
@@ -41,7 +42,7 @@ void nj_use_c(struct nj_kernels *k)
     k->direct_tokens = 8;
 }
 
-void nj_kernels_init(struct nj_kernels *k, uint32_t features)
+static void use(struct nj_kernels *k, uint32_t features)
 {
     *k = (struct nj_kernels){.features = features};
     nj_use_c(k);
@@ -58,6 +59,29 @@ void nj_kernels_init(struct nj_kernels *k, uint32_t features)
     if (features & NJ_CPU_DOTPROD)
         nj_use_dotprod(k);
 #endif
+}
+
+/* The features without the one that the name of a form ends in, and without what needs it. */
+static uint32_t without(uint32_t features, const char *form)
+{
+    char        mask[32];
+    const char *isa = strrchr(form, '_');
+    snprintf(mask, sizeof mask, "-%s", isa ? isa + 1 : "");
+    uint32_t left = features;
+    return nj_cpu_mask(mask, &left) && left != features ? left : 0;
+}
+
+void nj_kernels_init(struct nj_kernels *k, uint32_t features)
+{
+    const char *differs = NULL, *form;
+    for (;;) {
+        use(k, features);
+        if (features == 0 || !(form = nj_kernels_differ(k)))
+            break;
+        differs  = form;
+        features = without(features, form);
+    }
+    k->differs = differs;
 }
 
 static enum nj_act_order order_of(const struct nj_kernels *k, int which)

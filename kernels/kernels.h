@@ -183,10 +183,12 @@ struct nj_kernels {
     enum nj_act_order order16, order14, order_rows; /* what a16_quantize, a14_quantize and a16_rows_quantize write */
     uint32_t          tile16, tile8;                /* widest tile of tokens of the GEMM; 14 bits go like 16 */
     uint32_t          direct_tokens;                /* up to so many tokens make one tile and take the direct form */
-    uint32_t          features;                     /* enum nj_cpu_feature */
+    uint32_t          features;                     /* enum nj_cpu_feature: those in use */
+    const char       *differs; /* NULL, or the name of a form that failed its check: its instruction set is not in use */
 };
 
-/* Fills the table with the best forms for `features` (nj_cpu_detect, after nj_cpu_mask). */
+/* Fills the table with the best forms for `features` (nj_cpu_detect, after nj_cpu_mask). Each is compared with plain C on one small tile (about two milliseconds
+ * for all); an instruction set whose form does not agree is left out, and `differs` says so. */
 void nj_kernels_init(struct nj_kernels *k, uint32_t features);
 
 /* Places activations as the table's forms want them: which = 16, 14 or 8 for the tiled orders (tile chosen for `tokens`), 0 for the row order.

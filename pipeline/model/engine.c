@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "pipeline/model/engine_internal.h"
 
 #include <math.h>
@@ -135,6 +136,10 @@ static nj_status choose_kernels(struct nj_engine *engine, struct nj_error *error
     if (!nj_cpu_mask(list, &features))
         return nj_fail(error, "NJ_CPU=%s: no such instruction set; avx2, avx512, avx512vnni, neon, dotprod, i8mm and c exist", list);
     nj_kernels_init(&engine->kernels, features);
+    if (engine->kernels.differs)
+        nj_log(NJ_LOG_WARNING,
+               "%s gives other results than plain C on this processor: its instruction set is not used, and reading is slower",
+               engine->kernels.differs);
     if (nj_is_exact(engine))
         nj_exact_operations(&engine->kernels);
     return NJ_OK;

@@ -12,7 +12,7 @@ if ! printf '#include <simde/x86/avx512.h>\n' | $compiler -E - >/dev/null 2>&1; 
     tap_done
 fi
 
-tests="gemm rows vector attention"
+tests="selfcheck gemm rows vector attention"
 objects=
 for source in kernels/*.c base/pool.c base/status.c; do
     case $source in *_neon.c | *_dotprod.c | *_i8mm.c) ;; *) objects="$objects $BUILD/emulated/obj/${source%.c}.o" ;; esac

@@ -13,7 +13,7 @@ if ! command -v $cross >/dev/null || ! command -v $emulator >/dev/null; then
 fi
 
 # Only what the kernels need, without the libraries of the rest.
-tests="w4 gemm rows vector attention"
+tests="selfcheck w4 gemm rows vector attention"
 objects=
 for source in kernels/*.c base/pool.c base/status.c; do
     case $source in *_avx2.c | *_avx512*.c) ;; *) objects="$objects $BUILD/neon/obj/${source%.c}.o" ;; esac

@@ -103,8 +103,9 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
             options->partial = true;
             break;
         case 'c':
-            options->calibration     = nj_cli_calibration;
-            options->calibration_arg = optarg;
+            options->calibration                                          = nj_cli_calibrate;
+            options->decide                                               = nj_cli_decide;
+            ((struct nj_cli_calibration *)options->calibration_arg)->path = optarg;
             break;
         case 't':
             if (strcmp(optarg, "compressed-tensors") && strcmp(optarg, "nightjar"))
@@ -183,15 +184,21 @@ static void print_report(const char *target, const struct nj_convert_report *rep
                "%zu modules were rounded by calibration; their outputs change by %.2f %%, rounded to nearest it would be %.2f %%",
                report->calibrated, 100 * report->output_error, 100 * report->nearest);
     if (report->positions)
-        nj_log(NJ_LOG_INFO, "over %zu positions: perplexity %.3f before, %.3f after; the same choice at %.1f %%", report->positions,
-               report->perplexity_before, report->perplexity_after, 100 * report->agreement);
+        nj_log(NJ_LOG_INFO, "over %zu positions: perplexity %.3f before, %.3f after; the same likeliest token at %.1f %%",
+               report->positions, report->perplexity_before, report->perplexity_after, 100 * report->agreement);
+    const char *kind;
+    json_t     *pair;
+    json_object_foreach(report->decisions, kind, pair)
+        nj_log(NJ_LOG_INFO, "  %s: the same decision %lld of %lld times", kind, (long long)json_integer_value(json_array_get(pair, 0)),
+               (long long)json_integer_value(json_array_get(pair, 1)));
 }
 
 int nj_cmd_convert(struct nj_cli *cli, int argc, char **argv)
 {
-    struct display            display = {0};
-    struct nj_convert_options options = {.progress = on_progress, .progress_arg = &display};
-    struct nj_convert_report  report  = {0};
+    struct display            display     = {0};
+    struct nj_cli_calibration calibration = {0};
+    struct nj_convert_options options     = {.progress = on_progress, .progress_arg = &display, .calibration_arg = &calibration};
+    struct nj_convert_report  report      = {0};
     const char               *source = NULL, *target = NULL, *adapters[NJ_MAX_ADAPTERS];
     int                       usage = read_options(argc, argv, &options, adapters, &source, &target);
     if (usage)
@@ -210,5 +217,6 @@ int nj_cmd_convert(struct nj_cli *cli, int argc, char **argv)
     if (status == NJ_OK)
         print_report(target, &report);
     nj_convert_report_free(&report);
+    nj_cli_calibration_free(&calibration);
     return nj_exit(status);
 }

@@ -221,6 +221,8 @@ void nj_convert_report_free(struct nj_convert_report *report)
     for (size_t i = 0; i < report->adapter_count; i++)
         nj_lora_match_free(&report->adapters[i].match);
     report->adapter_count = 0;
+    json_decref(report->decisions);
+    report->decisions = NULL;
 }
 
 /* ---- Steps ---- */
@@ -313,6 +315,8 @@ static nj_status add_quality(struct chain *chain, struct nj_error *error)
     json_object_set_new(conversion->lineage, "quality",
                         json_pack("{s:I, s:f, s:f, s:f}", "positions", (json_int_t)report->positions, "perplexity_before",
                                   report->perplexity_before, "perplexity_after", report->perplexity_after, "agreement", report->agreement));
+    if (report->decisions)
+        json_object_set(json_object_get(conversion->lineage, "quality"), "decisions", report->decisions);
     char *text = json_dumps(conversion->lineage, JSON_COMPACT | JSON_REAL_PRECISION(6));
     if (!text)
         return nj_fail(error, "no memory for the lineage");
@@ -334,6 +338,9 @@ static nj_status finish_chain(struct chain *chain, struct nj_error *error)
     chain->weights = NULL;
     NJ_TRY(nj_weights_open(target, NULL, &chain->weights, error));
     NJ_TRY(nj_calibrate(chain->weights, options->pool, &chain->set, NULL, &chain->after, on_read, chain->conversion, error));
+    if (options->decide)
+        NJ_TRY(options->decide(options->calibration_arg, chain->weights, options->pool, &chain->set, &chain->conversion->report->decisions,
+                               error));
     NJ_TRY(add_quality(chain, error));
     if (!options->to_folder && rename(chain->file[1], chain->target) != 0)
         return nj_fail_errno(error, errno, "%s: cannot be put in place", chain->target);

@@ -18,13 +18,17 @@ struct nj_convert_options {
      * rounding follow what the matrices really read, and quality is measured before and after. */
     nj_status (*calibration)(void *arg, const struct nj_weights *weights, struct nj_pool *pool, struct nj_calibration_set *out,
                              struct nj_error *error);
-    void           *calibration_arg;
-    bool            to_folder; /* write a folder in the published layout (export.h) in place of a packed file */
-    double          prune;     /* fraction of MLP channels to remove; 0: none */
-    const char     *keep;      /* a file that lists the channels that stay (prune.h); or NULL */
-    bool            partial;   /* merge adapters that fit only in part */
-    bool            random;    /* `source` is a name of random_model.h */
-    uint64_t        seed;      /* of a random model */
+    /* Asks the finished model what the set was made with: *out is NULL, or an object {"kind": [the same, of], …}, "species" being such a kind. May be
+     * NULL. */
+    nj_status (*decide)(void *arg, const struct nj_weights *weights, struct nj_pool *pool, const struct nj_calibration_set *set,
+                        json_t **out, struct nj_error *error);
+    void           *calibration_arg; /* of both */
+    bool            to_folder;       /* write a folder in the published layout (export.h) in place of a packed file */
+    double          prune;           /* fraction of MLP channels to remove; 0: none */
+    const char     *keep;            /* a file that lists the channels that stay (prune.h); or NULL */
+    bool            partial;         /* merge adapters that fit only in part */
+    bool            random;          /* `source` is a name of random_model.h */
+    uint64_t        seed;            /* of a random model */
     struct nj_pool *pool;
     /* Told of each phase ("reading", "writing", "checking"); true asks to stop. */
     bool (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
@@ -51,6 +55,7 @@ struct nj_convert_report {
     double   recovered;             /* share of what the removed channels did that the others took over */
     size_t   positions;             /* scored; 0: nothing was measured */
     double   perplexity_before, perplexity_after, agreement;
+    json_t  *decisions; /* what options.decide said, or NULL */
 };
 
 /* `source`: what nj_weights_open takes, or with options->random the name of a random model. */

@@ -1,7 +1,7 @@
 /* export.h: carries out a plan as a folder in the published layout, which transformers and vLLM load: config.json, model.safetensors (or shards with an
  * index), tokenizer files; int4 modules as compressed-tensors pack-quantized (spec part 8), the others plain.
  *
- * The way back is exact: integers, scales and plain weights are those of the plan, and vectors go back into the type of the config where that changes
+ * The way back is exact but for GGUF blocks, which become bf16 (Q4_0 matrices keep their integers): integers, scales and plain weights are those of the plan, and vectors go back into the type of the config where that changes
  * nothing. There is no audio tower in it (audio_config null). */
 #ifndef NJ_MODEL_EXPORT_H
 #define NJ_MODEL_EXPORT_H

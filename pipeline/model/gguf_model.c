@@ -31,8 +31,11 @@ static void set_whole(json_t *object, const char *key, const struct nj_gguf *ggu
 static void set_real(json_t *object, const char *key, const struct nj_gguf *gguf, const char *prefix, const char *gguf_key)
 {
     double number;
-    if (nj_gguf_number(find(gguf, prefix, gguf_key), 0, &number) && isfinite(number))
-        json_object_set_new(object, key, json_real(number));
+    char   text[32];
+    if (!nj_gguf_number(find(gguf, prefix, gguf_key), 0, &number) || !isfinite(number))
+        return;
+    snprintf(text, sizeof text, "%.7g", number); /* stored as fp32: 1e-06, not 9.99999997e-07 */
+    json_object_set_new(object, key, json_real(strtod(text, NULL)));
 }
 
 /* One number for all layers, or a list of one for each. */
@@ -140,9 +143,10 @@ static nj_status text_config(const struct nj_gguf *gguf, const struct nj_tensors
                                          {"num_kv_shared_layers", "attention.shared_kv_layers"},
                                          {"hidden_size_per_layer_input", "embedding_length_per_layer_input"},
                                          {"max_position_embeddings", "context_length"}};
-    const struct nj_tensor *embedding = nj_tensors_find(tensors, "embed_tokens.weight");
-    json_t                 *sliding = json_pack("{s:s}", "rope_type", "default"), *full = json_pack("{s:s}", "rope_type", "proportional");
-    double                  factor;
+    const struct nj_tensor *embedding = nj_tensors_find(tensors, "embed_tokens.weight"),
+                           *per_layer = nj_tensors_find(tensors, "embed_tokens_per_layer.weight");
+    json_t *sliding = json_pack("{s:s}", "rope_type", "default"), *full = json_pack("{s:s}", "rope_type", "proportional");
+    double  factor;
     json_object_set_new(text, "rope_parameters", json_pack("{s:o, s:o}", "sliding_attention", sliding, "full_attention", full));
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         set_whole(text, whole[i].key, gguf, "gemma4", whole[i].gguf);
@@ -150,6 +154,9 @@ static nj_status text_config(const struct nj_gguf *gguf, const struct nj_tensors
     json_object_set_new(text, "hidden_activation", json_string("gelu_pytorch_tanh"));
     if (embedding && embedding->rank == 2)
         json_object_set_new(text, "vocab_size", json_integer((json_int_t)embedding->shape[0]));
+    if (per_layer && per_layer->rank == 2)
+        json_object_set_new(text, "vocab_size_per_layer_input", json_integer((json_int_t)per_layer->shape[0]));
+    json_object_set_new(text, "use_double_wide_mlp", json_false());
     json_object_set_new(text, "tie_word_embeddings", json_boolean(!nj_tensors_find(tensors, "lm_head.weight")));
     set_real(text, "rms_norm_eps", gguf, "gemma4", "attention.layer_norm_rms_epsilon");
     set_real(text, "final_logit_softcapping", gguf, "gemma4", "final_logit_softcapping");
@@ -174,6 +181,10 @@ static json_t *vision_config(const struct nj_gguf *gguf, const struct nj_tensors
                                "use_clipped_linears", 1, "rope_parameters", "rope_type", "default", "rope_theta", 100.0);
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         set_whole(vision, whole[i].key, gguf, "clip.vision", whole[i].gguf);
+    json_int_t heads = json_integer_value(json_object_get(vision, "num_attention_heads"));
+    json_object_set(vision, "num_key_value_heads", json_object_get(vision, "num_attention_heads"));
+    if (heads > 0)
+        json_object_set_new(vision, "head_dim", json_integer(json_integer_value(json_object_get(vision, "hidden_size")) / heads));
     set_real(vision, "rms_norm_eps", gguf, "clip.vision", "attention.layer_norm_epsilon");
     if (table && table->rank == 3)
         json_object_set_new(vision, "position_embedding_size", json_integer((json_int_t)table->shape[1]));

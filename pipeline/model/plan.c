@@ -79,10 +79,10 @@ static void keep(struct nj_plan_module *entry)
     }
 }
 
-/* The published layout knows plain weights and int4. */
+/* The published layout knows plain weights, and int4 for what is multiplied: not for tables. */
 static void make_plain(struct nj_plan_module *entry)
 {
-    if (entry->format <= NJ_BF16 || entry->format == NJ_W4_ROWS)
+    if (entry->format <= NJ_BF16 || (entry->format == NJ_W4_ROWS && entry->module->kind != NJ_MODULE_TABLE))
         return;
     entry->format = NJ_BF16;
     entry->group  = 0;

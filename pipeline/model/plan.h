@@ -14,7 +14,7 @@ enum nj_head { NJ_HEAD_KEEP, NJ_HEAD_BF16, NJ_HEAD_INT8, NJ_HEAD_INT4 };
 
 struct nj_plan_options {
     bool     exact_merge; /* what adapters changed is kept in fp32 unless it is quantised; otherwise it is rounded to the source's type */
-    bool     published;   /* for export: GGUF blocks and int8 become plain weights of the config's kind */
+    bool     published;   /* for export: GGUF blocks, int8 and int4 tables become bf16 */
     bool     quantize;    /* W4A16 by round-to-nearest */
     uint32_t group;       /* 32, 64 or 128; 0: one scale a row */
     enum nj_head head;

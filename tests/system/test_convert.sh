@@ -12,6 +12,16 @@ same "a source that is not there: exit 1" 1 $?
 same "and one sentence" 1 "$(wc -l <"$SCRATCH/err")"
 "$NIGHTJAR" -q convert "$SCRATCH/ct" 2>/dev/null
 same "no target: a usage error" 2 $?
+# Rounding that follows bursts of a card, and what it does to decisions
+if [ -x "$BUILD/trapcam" ]; then
+    "$BUILD/trapcam" card "$SCRATCH/card" --events 1 --size 320x240
+    check "a model is calibrated with a card" "$NIGHTJAR" convert --random tiny --quantize w4a16 --group 32 --calibrate "$SCRATCH/card" -o "$SCRATCH/e.nj"
+    same "and says how often the same was decided" 1 "$(grep -c '^  blank: the same decision [01] of 1 times' "$SCRATCH/check.out")"
+    same "which the file remembers" 1 "$("$NIGHTJAR" probe tensors -m "$SCRATCH/e.nj" | grep -c '^lineage: .*"decisions":{.*"blank":\[[01],1\]')"
+    rm "$SCRATCH/e.nj"
+else
+    skip "no trapcam here"
+fi
 # What lies beside the weights comes along, compressed or not, and is asked for the one thing that templates differ in.
 mkdir "$SCRATCH/beside"
 cp "$SCRATCH"/ct/* "$SCRATCH/beside"

@@ -170,7 +170,11 @@ void nj_doctor_model(struct nj_doctor *doctor, struct nj_cli *cli)
     else if (nj_weights_open(path, &options, &weights, &cli->error) != NJ_OK)
         nj_doctor_say(doctor, NJ_BROKEN, "model", "%s", cli->error.text);
     else {
-        nj_doctor_say(doctor, NJ_WELL, "model", "%s opens: %u layers", path, weights->config.text.layers);
+        if (weights->config.vision.layers)
+            nj_doctor_say(doctor, NJ_WELL, "model", "%s opens: %u layers", path, weights->config.text.layers);
+        else
+            nj_doctor_say(doctor, NJ_AILING, "model", "%s opens, but has no vision tower: it cannot read pictures (a GGUF needs --mmproj)",
+                          path);
         nj_weights_close(weights);
     }
     cli->error.text[0] = 0;

@@ -32,6 +32,9 @@ nj_w4_gelu_up_fn nj_w4a16_gelu_up_8x4_dotprod, nj_w4a8_gelu_up_8x8_dotprod;
 nj_plain_gemm_fn nj_w12a14_gemm_4x4_dotprod;
 nj_i8_rows_fn    nj_w8a16_rows_4x1_dotprod;
 nj_peak_fn       nj_peak_int16_dotprod, nj_peak_int8_dotprod;
+nj_w4_gemm_fn    nj_w4a16_gemm_8x4_i8mm, nj_w4a8_gemm_8x8_i8mm;
+nj_w4_gelu_up_fn nj_w4a16_gelu_up_8x4_i8mm, nj_w4a8_gelu_up_8x8_i8mm;
+nj_peak_fn       nj_peak_int16_i8mm, nj_peak_int8_i8mm;
 
 /* Parts of GEMM forms (gemm.h). Flush: sums[0..7] += (integer sums) * weight scales * activation scale. */
 static inline void nj_flush_neon(int32x4_t sum0, int32x4_t sum1, const float *w_scale, float a_scale, bool fresh, float *sums)
@@ -41,6 +44,9 @@ static inline void nj_flush_neon(int32x4_t sum0, int32x4_t sum1, const float *w_
     vst1q_f32(sums + 4, vfmaq_f32(s1, vcvtq_f32_s32(sum1), vmulq_n_f32(vld1q_f32(w_scale + 4), a_scale)));
 }
 void nj_open_bytes_neon(const uint8_t *blocks, uint32_t cols, void *opened);
+struct nj_direct;
+void nj_direct16_dotprod(const struct nj_direct *job);
+void nj_direct8_dotprod(const struct nj_direct *job);
 void nj_store_neon(const float *sums, uint32_t rows, float *out);
 void nj_store_gelu_up_neon(const float *gate, const float *up, uint32_t rows, float *out);
 

@@ -180,7 +180,7 @@ INLINE void direct16_n(const int n, const int quads, const struct nj_direct *job
                 direct16_group(n, quads, job, s, g, first);
 }
 
-static void direct16_4(const struct nj_direct *job)
+void nj_direct16_dotprod(const struct nj_direct *job)
 {
     switch (job->act->tokens) {
     case 1:
@@ -197,7 +197,7 @@ static void direct16_4(const struct nj_direct *job)
     }
 }
 
-static const struct nj_gemm_form form16 = {nj_open_bytes_neon, tile16_8x4, direct16_4, nj_store_neon, nj_store_gelu_up_neon, 4};
+static const struct nj_gemm_form form16 = {nj_open_bytes_neon, tile16_8x4, nj_direct16_dotprod, nj_store_neon, nj_store_gelu_up_neon, 4};
 
 void nj_w4a16_gemm_8x4_dotprod(const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
                                void *scratch)
@@ -296,69 +296,77 @@ static void tile8_8x8(const struct nj_tile *tile)
     }
 }
 
-INLINE void direct8_n(const int n, const struct nj_direct *job)
+INLINE void direct8_group(const int n, const int quads, const struct nj_direct *job, uint32_t stream, uint32_t g, int first)
 {
-    const struct nj_act *a = job->act;
-    for (uint32_t g = 0; g < a->padded / a->group; g++)
-        for (uint32_t s = 0; s < job->streams; s++) {
-            const uint8_t *w     = job->blocks[s] + (size_t)g * a->group * 8;
-            const uint8_t *words = a->values + (size_t)g * a->group * (size_t)n;
-            int32x4_t      sum[4][4];
-            float          scales[16];
-            load_scales(job, s, g, scales);
+    const struct nj_act *a     = job->act;
+    const uint8_t       *w     = job->blocks[stream] + (size_t)g * a->group * 8 + 16 * first;
+    const uint8_t       *words = a->values + (size_t)g * a->group * (size_t)n;
+    int32x4_t            sum[4][4];
+    float                scales[16];
+    load_scales(job, stream, g, scales);
 #pragma GCC unroll 4
-            for (int t = 0; t < n; t++)
+    for (int t = 0; t < n; t++)
 #pragma GCC unroll 4
-                for (int i = 0; i < 4; i++)
-                    sum[t][i] = vdupq_n_s32(a->start[g * a->tokens + (uint32_t)t]);
-            for (uint32_t c = 0; c < a->group; c += 16, w += 128, words += 16 * n) {
-                uint8x16_t x[4];
+        for (int i = 0; i < quads; i++)
+            sum[t][i] = vdupq_n_s32(a->start[g * a->tokens + (uint32_t)t]);
+    for (uint32_t c = 0; c < a->group; c += 16, w += 128, words += 16 * n) {
+        uint8x16_t x[4];
 #pragma GCC unroll 4
-                for (int i = 0; i < n; i++)
-                    x[i] = vld1q_u8(words + 16 * i);
-                __builtin_prefetch(w + AHEAD);
-                __builtin_prefetch(w + AHEAD + 64);
-#pragma GCC unroll 2
-                for (int block = 0; block < 2; block++)
-#pragma GCC unroll 4
-                    for (int i = 0; i < 4; i++) {
-                        uint8x16_t v  = vld1q_u8(w + 64 * block + 16 * i);
-                        int8x16_t  w0 = vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15))), w1 = vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
-#pragma GCC unroll 4
-                        for (int t = 0; t < n; t++) {
-                            int at0 = 2 * block * n + t, at1 = at0 + n;
-                            sum[t][i] = dot(sum[t][i], w0, x[at0 / 4], at0 % 4);
-                            sum[t][i] = dot(sum[t][i], w1, x[at1 / 4], at1 % 4);
-                        }
-                    }
-            }
-#pragma GCC unroll 4
-            for (int t = 0; t < n; t++)
-#pragma GCC unroll 2
-                for (int i = 0; i < 4; i += 2)
-                    nj_flush_neon(sum[t][i], sum[t][i + 1], scales + 4 * i, a->scale[g * a->tokens + (uint32_t)t], g == 0,
-                                  job->sums + ((size_t)s * (size_t)n + (size_t)t) * 16 + 4 * i);
+        for (int i = 0; i < n; i++)
+            x[i] = vld1q_u8(words + 16 * i);
+        if (first == 0) {
+            __builtin_prefetch(w + AHEAD);
+            __builtin_prefetch(w + AHEAD + 64);
         }
+#pragma GCC unroll 2
+        for (int block = 0; block < 2; block++)
+#pragma GCC unroll 4
+            for (int i = 0; i < quads; i++) {
+                uint8x16_t v  = vld1q_u8(w + 64 * block + 16 * i);
+                int8x16_t  w0 = vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15))), w1 = vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
+#pragma GCC unroll 4
+                for (int t = 0; t < n; t++) {
+                    int at0 = 2 * block * n + t, at1 = at0 + n;
+                    sum[t][i] = dot(sum[t][i], w0, x[at0 / 4], at0 % 4);
+                    sum[t][i] = dot(sum[t][i], w1, x[at1 / 4], at1 % 4);
+                }
+            }
+    }
+#pragma GCC unroll 4
+    for (int t = 0; t < n; t++)
+#pragma GCC unroll 2
+        for (int i = 0; i < quads; i += 2)
+            nj_flush_neon(sum[t][i], sum[t][i + 1], scales + 4 * (first + i), a->scale[g * a->tokens + (uint32_t)t], g == 0,
+                          job->sums + ((size_t)stream * (size_t)n + (size_t)t) * 16 + 4 * (first + i));
 }
 
-static void direct8_4(const struct nj_direct *job)
+INLINE void direct8_n(const int n, const int quads, const struct nj_direct *job)
+{
+    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++)
+        for (uint32_t s = 0; s < job->streams; s++)
+#pragma GCC unroll 2
+            for (int first = 0; first < 4; first += quads)
+                direct8_group(n, quads, job, s, g, first);
+}
+
+void nj_direct8_dotprod(const struct nj_direct *job)
 {
     switch (job->act->tokens) {
     case 1:
-        direct8_n(1, job);
+        direct8_n(1, 4, job);
         break;
     case 2:
-        direct8_n(2, job);
+        direct8_n(2, 4, job);
         break;
     case 3:
-        direct8_n(3, job);
+        direct8_n(3, 2, job);
         break;
     default:
-        direct8_n(4, job);
+        direct8_n(4, 2, job);
     }
 }
 
-static const struct nj_gemm_form form8 = {nj_open_bytes_neon, tile8_8x8, direct8_4, nj_store_neon, nj_store_gelu_up_neon, 4};
+static const struct nj_gemm_form form8 = {nj_open_bytes_neon, tile8_8x8, nj_direct8_dotprod, nj_store_neon, nj_store_gelu_up_neon, 4};
 
 void nj_w4a8_gemm_8x8_dotprod(const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
                               void *scratch)

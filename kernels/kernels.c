@@ -58,6 +58,8 @@ static void use(struct nj_kernels *k, uint32_t features)
         nj_use_neon(k);
     if (features & NJ_CPU_DOTPROD)
         nj_use_dotprod(k);
+    if (features & NJ_CPU_I8MM)
+        nj_use_i8mm(k);
 #endif
 }
 

@@ -286,7 +286,7 @@ nj_status nj_uplink_run(struct nj_db *db, const struct nj_conf *conf, const stru
     struct sender          sender = {
                  .db = db, .conf = conf, .labels = labels, .result = result, .packed = !strcmp(conf->uplink.transport, "serial")};
     *result = (struct nj_uplink_result){0};
-    if (!strcmp(conf->uplink.transport, "none"))
+    if (!strcmp(conf->uplink.transport, "none") && !dry_run)
         return nj_fail_as(NJ_NOT_FOUND, error,
                           "uplink.transport is none: nothing leaves this station; set it to directory, mqtt or serial");
     nj_status status = read_dictionary(conf, &sender.dictionary, &sender.dictionary_size, error);

@@ -16,7 +16,7 @@ struct nj_uplink_result {
     int64_t bytes_left_today;
 };
 
-/* dry_run: collects, packs and counts, sends nothing and marks nothing sent. NJ_NOT_FOUND: uplink.transport is none. NJ_STOPPED: the bytes of the day are
+/* dry_run: collects, packs and counts, sends nothing and marks nothing sent. NJ_NOT_FOUND: uplink.transport is none, and it was no dry run. NJ_STOPPED: the bytes of the day are
  * used up, or the link failed (the sentence says which); the rest waits. */
 nj_status nj_uplink_run(struct nj_db *db, const struct nj_conf *conf, const struct nj_summary_labels *labels, bool dry_run,
                         struct nj_uplink_result *result, struct nj_error *error);

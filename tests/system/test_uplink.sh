@@ -26,9 +26,10 @@ settings none ''
 uplink
 status=$?
 ends "without a transport nothing leaves" 1 "uplink.transport is none"
+check "but one can see what would" uplink --dry-run
 settings directory "$SCRATCH/out box"
 uplink --dry-run
-same "four events would leave, people not among them" "4 new in the outbox, 4 would leave" "$(cut -d' ' -f1-8 "$SCRATCH/out")"
+same "four events would leave, people not among them" "0 new in the outbox, 4 would leave" "$(cut -d' ' -f1-8 "$SCRATCH/out")"
 same "but none did" "4||no" "$(sql 'select count(*), max(sent_utc) from outbox')|$([ -e "$SCRATCH/out box" ] && echo yes || echo no)"
 "$NIGHTJAR" -q review correct "$(of impala)" people=yes --by Asha >/dev/null 2>&1
 "$NIGHTJAR" -q review correct "$(of zebra)" species=lionMale --by Asha >/dev/null 2>&1

@@ -65,22 +65,4 @@ for file in "$SCRATCH"/page/*; do
     tap_result $same "$command"
     [ $same = 0 ] || { sed 's/^/#   want: /' "${file%.command}.want"; sed 's/^/#   got:  /' "$SCRATCH/got" | head -n 30; }
 done
-
-# Commands in the text on bringing a model, over small ones of the same forms.
-if [ -n "$SHARED" ]; then
-    reference=$SHARED/reference
-    ln -s "$reference/checkpoints/tiny-it" wild-gemma-4-E4B-it
-    ln -s "$reference/checkpoints/tiny-it" gemma-4-E4B-it
-    ln -s "$reference/adapters/tiny-lora" wild-gemma-lora
-    ln -s "$reference/checkpoints/tiny-w4a16-g32" wild-gemma-w4a16
-    ln -s "$reference/gguf/tiny-it-q8_0.gguf" wild.gguf
-    ln -s "$reference/gguf/tiny-it-mmproj-f16.gguf" mmproj.gguf
-    grep -o '`nightjar \(convert\|probe\) [^`]*`' "$page" | tr -d '`' >"$SCRATCH/commands"
-    while read -r command; do
-        check "$command" sh -c "nightjar -q ${command#nightjar }"
-    done <"$SCRATCH/commands"
-    same "all of them are here" 6 "$(wc -l <"$SCRATCH/commands")"
-else
-    skip "no reference models here"
-fi
 tap_done

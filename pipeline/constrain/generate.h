@@ -48,10 +48,12 @@ struct nj_generation {
     void (*on_text)(void *arg, const char *bytes, size_t count);
     void *arg;
 
+    /* in and out: 0 and empty at first. What a stop leaves here and in the sequence is where the next call goes on. */
+    size_t        fed; /* how many of prompt and ids the sequence has seen */
+    struct nj_ids ids; /* without the id that stopped it */
+
     /* out; release with nj_generation_free */
-    struct nj_ids           ids;     /* without the id that stopped it */
     int32_t                 stop_id; /* the id that stopped it, or -1 */
-    size_t                  unfed;   /* how many of the last ids the sequence has not seen */
     struct nj_text          text;
     enum nj_generation_stop stop;
     struct nj_choice       *choices;
@@ -59,7 +61,10 @@ struct nj_generation {
     size_t                  passes; /* times that the engine was asked */
 };
 
-/* All together, a token or a choice of each per pass over the weights. vocabulary may be NULL if no generation has a grammar. Fails as a whole. */
+/* All together, a token or a choice of each per pass over the weights. vocabulary may be NULL if no generation has a grammar. Fails as a whole.
+ * NJ_STOPPED: the engine was asked to stop; called again with the same generations it goes on, with the same tokens as if nothing had happened (greedy
+ * ones; a sampled one must get the state of its random numbers back). Ids and choices may come from elsewhere: the text is made anew. A generation that
+ * could not be kept has its sequence reset: it, and what was in the sequence before it, begins anew. */
 nj_status nj_generate(struct nj_engine *engine, const struct nj_tokenizer *tokenizer, const struct nj_vocabulary *vocabulary,
                       struct nj_generation *generations, size_t count, struct nj_error *error);
 void      nj_generation_free(struct nj_generation *generation);

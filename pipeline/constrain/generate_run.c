@@ -15,6 +15,28 @@ static nj_status no_memory(struct nj_error *error)
     return nj_fail(error, "no memory for the answer");
 }
 
+/* What an earlier call wrote goes through again, but for the engine. */
+static nj_status take_up(struct nj_run *run, struct nj_error *error)
+{
+    struct nj_generation *g      = run->g;
+    nj_status             status = NJ_OK;
+    nj_text_clear(&g->text);
+    for (size_t i = 0; i < g->ids.count && status == NJ_OK; i++) {
+        struct nj_string_view bytes = nj_tokenizer_bytes(run->tokenizer, g->ids.data[i]);
+        if (run->now)
+            status = nj_constraint_advance(run->now, g->ids.data[i], error);
+        if (!nj_ids_add(&run->feed, g->ids.data[i]))
+            return no_memory(error);
+        nj_text_add_bytes(&g->text, bytes.data, bytes.size);
+    }
+    run->shown = g->text.length;
+    run->fed = run->fed_before = g->fed;
+    run->ids_before            = g->ids.count;
+    if (status == NJ_OK && g->fed > run->feed.count)
+        return nj_fail(error, "an answer of %zu tokens cannot be taken up at token %zu", run->feed.count, g->fed);
+    return status == NJ_OK && g->text.failed ? no_memory(error) : status == NJ_NOT_FOUND ? NJ_ERROR : status;
+}
+
 nj_status nj_run_open(struct nj_run *run, struct nj_generation *g, struct nj_engine *engine, const struct nj_tokenizer *tokenizer,
                       const struct nj_vocabulary *vocabulary, struct nj_error *error)
 {
@@ -32,7 +54,7 @@ nj_status nj_run_open(struct nj_run *run, struct nj_generation *g, struct nj_eng
     if (!run->logits || !run->order || !run->rows)
         return no_memory(error);
     if (!g->grammar)
-        return NJ_OK;
+        return take_up(run, error);
     if (!vocabulary || nj_vocabulary_size(vocabulary) > size)
         return nj_fail(error, "the tokenizer has %u ids, the model %u: they do not belong together",
                        vocabulary ? nj_vocabulary_size(vocabulary) : 0, size);
@@ -40,7 +62,9 @@ nj_status nj_run_open(struct nj_run *run, struct nj_generation *g, struct nj_eng
     if (!run->bits)
         return no_memory(error);
     status = nj_constraint_open(g->grammar, vocabulary, &run->now, error);
-    return status == NJ_OK ? nj_constraint_open(g->grammar, vocabulary, &run->look, error) : status;
+    if (status == NJ_OK)
+        status = nj_constraint_open(g->grammar, vocabulary, &run->look, error);
+    return status == NJ_OK ? take_up(run, error) : status;
 }
 
 void nj_run_close(struct nj_run *run)

@@ -45,13 +45,15 @@ struct nj_run {
     enum nj_run_state           state;
     struct nj_ids               feed; /* prompt and ids; those from `fed` on are not in the sequence yet */
     size_t                      fed;
-    size_t                      shown; /* bytes of the text that were handed to on_text */
-    struct nj_choice_tree       tree;
-    uint64_t                   *bits;      /* of the last mask */
-    int32_t                    *rows;      /* ids whose logits are asked for */
-    size_t                      row_count; /* 0: all */
-    float                      *logits;    /* [vocabulary of the model] */
-    uint32_t                   *order;     /* the same */
+    /* Where a stop goes back to: the ids before the question at hand was prepared, and what was fed before it was asked. */
+    size_t                ids_before, fed_before;
+    size_t                shown; /* bytes of the text that were handed to on_text */
+    struct nj_choice_tree tree;
+    uint64_t             *bits;      /* of the last mask */
+    int32_t              *rows;      /* ids whose logits are asked for */
+    size_t                row_count; /* 0: all */
+    float                *logits;    /* [vocabulary of the model] */
+    uint32_t             *order;     /* the same */
 };
 
 nj_status nj_run_open(struct nj_run *run, struct nj_generation *generation, struct nj_engine *engine, const struct nj_tokenizer *tokenizer,

@@ -20,7 +20,7 @@ static nj_status end(int32_t close, const struct nj_generation *thought, struct 
 {
     struct nj_ids *prompt = thinker->prompt;
     prompt->count         = 0;
-    for (size_t i = thought->ids.count - thought->unfed; i < thought->ids.count; i++)
+    for (size_t i = thought->fed - thought->prompt_count; i < thought->ids.count; i++)
         if (!nj_ids_add(prompt, thought->ids.data[i]))
             return no_memory(error);
     if (!nj_ids_add(prompt, close))

@@ -19,6 +19,11 @@ const struct nj_weights *nj_engine_weights(const struct nj_engine *engine)
     return engine->weights;
 }
 
+const uint8_t *nj_engine_identity(const struct nj_engine *engine)
+{
+    return engine->identity;
+}
+
 uint32_t nj_engine_pass_rows(const struct nj_engine *engine)
 {
     return engine->pass_rows;
@@ -293,6 +298,7 @@ static nj_status begin_steps(struct nj_engine *engine, struct nj_step *steps, si
             break;
         sequence->in_step       = true;
         sequence->length_before = sequence->length;
+        sequence->reach_before  = sequence->reach;
         sequence->backup_valid  = false;
         if (needs_backup(engine, &steps[i]))
             status = nj_sequence_backup(sequence, error);
@@ -324,6 +330,7 @@ static void fill_segment(struct nj_engine *engine, const struct nj_step *step, s
     size_t                  width   = step->rows ? step->row_count : config->text.vocab_size;
     *segment = (struct nj_segment){.sequence = step->sequence, .base = step->sequence->length, .count = (uint32_t)take, .rows = step->rows};
     segment->row_count = (uint32_t)step->row_count;
+    nj_sequence_reach(step->sequence, segment->base + segment->count);
     for (size_t i = 0; i < take; i++, at->id++) {
         struct nj_row *row = &pass->rows[pass->row_count++];
         *row               = (struct nj_row){.segment = pass->segment_count, .id = step->ids[at->id]};
@@ -409,6 +416,8 @@ nj_status nj_engine_score_tree(struct nj_engine *engine, struct nj_sequence *seq
         pass->rows[i].position = parent[i] < 0 ? sequence->length : pass->rows[parent[i]].position + 1;
     }
     allow_ancestors(engine, parent, count);
+    if (nj_is_exact(engine)) /* it has no caches of its own for a tree */
+        nj_sequence_reach(sequence, sequence->length + (uint32_t)count);
     return nj_text_pass(engine, error);
 }
 

@@ -37,6 +37,7 @@ nj_status                nj_engine_open(const struct nj_weights *weights, const 
 void                     nj_engine_close(struct nj_engine *engine);
 const struct nj_weights *nj_engine_weights(const struct nj_engine *engine);
 uint32_t                 nj_engine_pass_rows(const struct nj_engine *engine);  /* positions that go through the layers together */
+const uint8_t           *nj_engine_identity(const struct nj_engine *engine);   /* [32] of its weights and adapter */
 uint32_t                 nj_engine_tree_nodes(const struct nj_engine *engine); /* nodes that one call of nj_engine_score_tree takes */
 
 /* A sequence that can grow to `capacity` positions. */
@@ -44,6 +45,10 @@ nj_status nj_sequence_open(struct nj_engine *engine, uint32_t capacity, struct n
 void      nj_sequence_close(struct nj_sequence *sequence);
 uint32_t  nj_sequence_length(const struct nj_sequence *sequence);
 void      nj_sequence_reset(struct nj_sequence *sequence);
+
+/* Forgets all but the first `length` positions. Fails, changing nothing, when the window in front of them is gone: nj_engine_pass_rows positions can
+ * always be forgotten, those of failed steps counted in. */
+nj_status nj_sequence_rewind(struct nj_sequence *sequence, uint32_t length, struct nj_error *error);
 
 /* Makes `to` an exact copy of `from` (same engine, capacity at least from's length): a cached prompt head serves many bursts. */
 nj_status nj_sequence_copy(struct nj_sequence *to, const struct nj_sequence *from, struct nj_error *error);

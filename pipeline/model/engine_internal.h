@@ -61,7 +61,8 @@ struct nj_cache {
 struct nj_sequence {
     struct nj_engine *engine;
     uint32_t          length, capacity;
-    uint32_t          length_before; /* during a step: what to return to when it fails */
+    uint32_t          reach; /* positions below this one may have been written since the oldest that is still needed */
+    uint32_t          length_before, reach_before; /* during a step: what to return to when it fails */
     bool              in_step;
     struct nj_cache   kv[NJ_MAX_LAYERS]; /* absent (slots == 0) in layers that share another's */
     uint8_t          *arena;             /* all of them: sliding layers first, then full ones */
@@ -215,6 +216,9 @@ struct nj_list {
 float *nj_carve(struct nj_list *lists, size_t count);
 /* Zeroed memory on a cache line of its own that is freed with the engine; NULL when there is none. */
 void *nj_engine_alloc(struct nj_engine *engine, size_t size);
+
+/* engine_sequence.c: positions up to this one are about to be written. */
+void nj_sequence_reach(struct nj_sequence *sequence, uint32_t end);
 
 /* engine_sequence.c: keep the sliding layers as they are, put them back. */
 nj_status nj_sequence_backup(struct nj_sequence *sequence, struct nj_error *error);

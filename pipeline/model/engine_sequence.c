@@ -137,7 +137,22 @@ uint32_t nj_sequence_length(const struct nj_sequence *sequence)
 
 void nj_sequence_reset(struct nj_sequence *sequence)
 {
-    sequence->length = 0;
+    sequence->length = sequence->reach = 0;
+}
+
+void nj_sequence_reach(struct nj_sequence *sequence, uint32_t end)
+{
+    sequence->reach = end > sequence->reach ? end : sequence->reach;
+}
+
+/* What has been written, also by steps that failed, must have left the window in front of the new end. */
+nj_status nj_sequence_rewind(struct nj_sequence *sequence, uint32_t length, struct nj_error *error)
+{
+    uint64_t ring = (uint64_t)sequence->engine->weights->config.text.sliding_window + sequence->engine->pass_rows;
+    if (length > sequence->length || (sequence->reach > ring && sequence->reach - length > sequence->engine->pass_rows))
+        return nj_fail(error, "a sequence of %u positions cannot go back to %u", sequence->length, length);
+    sequence->length = length;
+    return NJ_OK;
 }
 
 nj_status nj_sequence_backup(struct nj_sequence *sequence, struct nj_error *error)
@@ -153,8 +168,10 @@ nj_status nj_sequence_backup(struct nj_sequence *sequence, struct nj_error *erro
 
 void nj_sequence_restore(struct nj_sequence *sequence)
 {
-    if (sequence->backup_valid)
+    if (sequence->backup_valid) {
         memcpy(sequence->arena, sequence->backup, sequence->sliding_bytes);
+        sequence->reach = sequence->reach_before;
+    }
     sequence->length = sequence->length_before;
 }
 
@@ -235,7 +252,7 @@ nj_status nj_sequence_copy(struct nj_sequence *to, const struct nj_sequence *fro
     if (!bytes)
         return nj_fail(error, "no memory to copy a sequence of %u positions", from->length);
     move_layers(from, (struct cursor){.write = bytes});
-    to->length = from->length;
+    to->length = to->reach = from->length;
     move_layers(to, (struct cursor){.read = bytes});
     free(bytes);
     return NJ_OK;
@@ -279,6 +296,7 @@ nj_status nj_sequence_load(struct nj_sequence *sequence, const uint8_t *bytes, s
         sequence->length = before;
         return nj_fail(error, "the parked state is damaged: %llu bytes for %u positions", (unsigned long long)head.payload, head.length);
     }
+    sequence->reach = sequence->length;
     move_layers(sequence, (struct cursor){.read = bytes + sizeof head});
     return NJ_OK;
 }

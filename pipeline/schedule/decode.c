@@ -7,10 +7,14 @@
 #include "pipeline/sentinel/reader.h"
 #include "pipeline/sentinel/species.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define PARKED_LIMIT ((size_t)1 << 30)
 
 struct nj_decoder {
     const struct nj_conf *conf;
@@ -22,6 +26,7 @@ struct nj_decoder {
     struct nj_reader     *reader;
     struct nj_worker     *worker;
     char                  model[2 * NJ_CONF_TEXT + 32];
+    char                  parked[NJ_CONF_TEXT + 256]; /* folder of what stops leave, beside the database */
 };
 
 nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_options *options, struct nj_decoder **out,
@@ -42,6 +47,9 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
     nj_status status = NJ_OK;
     if (!nj_conf_place(path, sizeof path, conf->model.path))
         status = nj_fail(error, "%s: the path is too long", conf->model.path);
+    if (status == NJ_OK && !nj_conf_place(decoder->parked, sizeof decoder->parked - sizeof ".parked", conf->database.path))
+        status = nj_fail(error, "%s: the path is too long", conf->database.path);
+    strcat(decoder->parked, ".parked");
     /* The picture process first: it is forked while this process is still small and has one thread. */
     if (status == NJ_OK)
         status = nj_worker_open(NULL, &decoder->worker, error);
@@ -93,6 +101,8 @@ struct loaded {
     struct nj_picture           frames[NJ_READER_MAX_FRAMES];
     unsigned                    count;
     char                        local_datetime[NJ_TIME_TEXT];
+    uint8_t                    *parked; /* what an earlier stop left, or NULL */
+    size_t                      parked_size;
     nj_status                   outcome;
     struct nj_error             why; /* of a failure */
 };
@@ -114,6 +124,27 @@ static void unload(struct loaded *loaded)
 {
     for (unsigned i = 0; i < loaded->count; i++)
         nj_picture_free(&loaded->frames[i]);
+    free(loaded->parked);
+}
+
+static bool parked_path(const struct nj_decoder *decoder, int64_t event, char *out, size_t size)
+{
+    return snprintf(out, size, "%s/%" PRId64, decoder->parked, event) < (int)size;
+}
+
+/* Nothing of a burst that is done or has failed stays parked. */
+static void unpark(const struct nj_decoder *decoder, int64_t event)
+{
+    char path[sizeof decoder->parked + 32];
+    if (parked_path(decoder, event, path, sizeof path))
+        unlink(path);
+}
+
+static void load_parked(const struct nj_db_waiting *burst, struct loaded *out)
+{
+    struct nj_error why = {{0}};
+    if (burst->parked && nj_file_read(burst->parked, PARKED_LIMIT, &out->parked, &out->parked_size, &why) != NJ_OK)
+        nj_log(NJ_LOG_WARNING, "event %s is read from the beginning: %s", burst->event_id, why.text);
 }
 
 static nj_status load_frames(struct nj_decoder *decoder, const struct nj_db_waiting *burst, struct loaded *out, struct nj_error *error)
@@ -132,6 +163,7 @@ static nj_status load_frames(struct nj_decoder *decoder, const struct nj_db_wait
             return status;
         out->count++;
     }
+    load_parked(burst, out);
     return NJ_OK;
 }
 
@@ -210,7 +242,7 @@ static nj_status store(const struct batch *batch, size_t index, struct nj_error 
                                   .priority        = nj_priority_names[reading->priority],
                                   .json            = decoder->conf->database.keep_json ? reading->json : NULL,
                                   .model           = decoder->model,
-                                  .soft_tokens     = batch->soft_tokens,
+                                  .soft_tokens     = reading->soft_tokens,
                                   .seconds         = batch->seconds,
                                   .energy_wh       = energy_wh(batch),
                                   .detections      = detections,
@@ -248,6 +280,7 @@ static nj_status prepare(struct batch *batch, const struct nj_db_waiting *bursts
         } else {
             batch->out->failed++;
             status = nj_db_burst_fail(batch->db, bursts[i].event, loaded->why.text, 0, 0, error);
+            unpark(batch->decoder, bursts[i].event);
         }
         if (status != NJ_OK)
             return status;
@@ -265,7 +298,9 @@ static struct nj_burst_input input_of(const struct batch *batch, const struct lo
                                                    .hour           = known ? (int)(((burst->started_at % 86400) + 86400) % 86400 / 3600) : -1,
                                                    .frame_count    = loaded->count},
                                    .frames      = loaded->frames,
-                                   .soft_tokens = batch->soft_tokens};
+                                   .soft_tokens = batch->soft_tokens,
+                                   .parked      = loaded->parked,
+                                   .parked_size = loaded->parked_size};
 }
 
 /* Asks the model about all bursts together; if that fails, one by one, so that a burst that cannot be read takes no other with it. */
@@ -291,24 +326,46 @@ static void read_batch(struct batch *batch)
     }
 }
 
+/* Keeps what a stop left in a file of its own and gives its path, or NULL: then this burst begins anew. */
+static const char *park(const struct batch *batch, size_t index, char *path, size_t size)
+{
+    const struct nj_reading *reading = &batch->readings[index];
+    struct nj_error          why     = {{0}};
+    nj_status                status  = NJ_OK;
+    if (!reading->parked || !parked_path(batch->decoder, batch->loaded[index].burst->event, path, size))
+        return NULL;
+    status = nj_make_folders(batch->decoder->parked, &why);
+    if (status == NJ_OK)
+        status = nj_file_write_atomic(path, reading->parked, reading->parked_size, &why);
+    if (status != NJ_OK)
+        nj_log(NJ_LOG_WARNING, "event %s cannot be parked and will be read from the beginning: %s", batch->loaded[index].burst->event_id,
+               why.text);
+    return status == NJ_OK ? path : NULL;
+}
+
 /* Writes down what came of one burst. */
 static nj_status keep(struct batch *batch, size_t index, struct nj_error *error)
 {
     const struct loaded *loaded = &batch->loaded[index];
+    char                 path[sizeof batch->decoder->parked + 32];
     nj_status            status;
     switch (loaded->outcome) {
     case NJ_OK:
         status = store(batch, index, error);
         batch->out->done += status == NJ_OK;
-        return status;
+        break;
     case NJ_STOPPED:
-        return nj_db_burst_again(batch->db, loaded->burst->event, NULL, batch->seconds, energy_wh(batch), error);
+        return nj_db_burst_again(batch->db, loaded->burst->event, park(batch, index, path, sizeof path), batch->seconds, energy_wh(batch),
+                                 error);
     default:
         nj_log(NJ_LOG_WARNING, "event %s: %s", loaded->burst->event_id, loaded->why.text);
         status = nj_db_burst_fail(batch->db, loaded->burst->event, loaded->why.text, batch->seconds, energy_wh(batch), error);
         batch->out->failed += status == NJ_OK;
-        return status;
+        break;
     }
+    if (status == NJ_OK)
+        unpark(batch->decoder, loaded->burst->event);
+    return status;
 }
 
 nj_status nj_decoder_read(struct nj_decoder *decoder, struct nj_db *db, const struct nj_db_waiting *bursts, size_t count,
@@ -342,5 +399,6 @@ nj_status nj_decoder_read(struct nj_decoder *decoder, struct nj_db *db, const st
         unload(&batch->loaded[i]);
     }
     free(batch);
-    return status == NJ_OK && stopped ? nj_fail_as(NJ_STOPPED, error, "stopped while reading; %zu bursts wait again", stopped) : status;
+    return status == NJ_OK && stopped ? nj_fail_as(NJ_STOPPED, error, "stopped while reading; %zu bursts are parked or wait again", stopped)
+                                      : status;
 }

@@ -33,7 +33,7 @@ struct nj_decoded {
 };
 
 /* Decodes `count` waiting bursts (at most NJ_DECODER_TOGETHER) together, each picture as `soft_tokens` at most. `watts`: what the station draws meanwhile, for energy_wh; NAN if not known.
- * NJ_STOPPED: ended early, nothing lost: bursts not finished are `ready` again. NJ_ERROR: the store cannot be written or the model is broken. */
+ * NJ_STOPPED: ended early, nothing lost: bursts not finished are `ready` again, parked in DATABASE.parked/EVENT as far as they came. NJ_ERROR: the store cannot be written or the model is broken. */
 nj_status nj_decoder_read(struct nj_decoder *decoder, struct nj_db *db, const struct nj_db_waiting *bursts, size_t count,
                           uint32_t soft_tokens, double watts, struct nj_decoded *out, struct nj_error *error);
 

@@ -1,7 +1,8 @@
-#include "pipeline/sentinel/reader.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "pipeline/constrain/thought.h"
 #include "pipeline/model/chat.h"
+#include "pipeline/sentinel/reader_work.h"
 #include "pipeline/sentinel/species.h"
 
 #include <math.h>
@@ -11,29 +12,6 @@
 
 #define ANSWER_LIMIT  1024 /* tokens: four detections with all their fields take about 700 */
 #define THOUGHT_LIMIT 512  /* tokens of a thought, apart from the answer's */
-
-struct nj_reader {
-    struct nj_engine           *engine;
-    const struct nj_tokenizer  *tokenizer;
-    const struct nj_vocabulary *vocabulary;
-    const struct nj_conf       *conf;
-    struct nj_calibration       calibration;
-    enum nj_prompt              prompt;
-    enum nj_dialect             dialect;
-};
-
-/* One burst on its way. */
-struct work {
-    const struct nj_burst_input *burst;
-    float                       *features;
-    uint32_t                     counts[NJ_READER_MAX_FRAMES]; /* image positions of each frame */
-    uint32_t                     image_tokens;
-    struct nj_random             random;
-    /* the question at hand */
-    struct nj_ids       ids;
-    struct nj_grammar  *grammar;
-    struct nj_sequence *sequence;
-};
 
 nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *tokenizer, const struct nj_vocabulary *vocabulary,
                          const struct nj_conf *conf, const char *model_path, struct nj_reader **out, struct nj_error *error)
@@ -83,19 +61,20 @@ void nj_reading_free(struct nj_reading *reading)
     }
     free(reading->choices);
     free(reading->json);
+    free(reading->parked);
     *reading = (struct nj_reading){0};
 }
 
-/* Features of all frames, one behind the other, and how many positions each takes. */
-static nj_status see(struct nj_reader *reader, struct work *work, struct nj_error *error)
+/* Features of all frames that have not been seen, one behind the other, and how many positions each takes. */
+static nj_status see(struct nj_reader *reader, struct nj_work *work, struct nj_error *error)
 {
     const struct nj_burst_input *burst  = work->burst;
     size_t                       hidden = nj_engine_weights(reader->engine)->config.text.hidden_size;
-    for (unsigned i = 0; i < burst->record.frame_count; i++) {
+    while (work->frames < burst->record.frame_count) {
         struct nj_image image = {0};
         char            name[64];
-        snprintf(name, sizeof name, "event %s, frame %u", burst->record.event_id, i + 1);
-        nj_status status = nj_image_from_picture(reader->engine, name, &burst->frames[i], burst->soft_tokens, &image, error);
+        snprintf(name, sizeof name, "event %s, frame %u", burst->record.event_id, work->frames + 1);
+        nj_status status = nj_image_from_picture(reader->engine, name, &burst->frames[work->frames], work->soft_tokens, &image, error);
         if (status != NJ_OK)
             return status;
         float *grown = realloc(work->features, (work->image_tokens + (size_t)image.count) * hidden * sizeof(float));
@@ -106,24 +85,49 @@ static nj_status see(struct nj_reader *reader, struct work *work, struct nj_erro
         work->features = grown;
         memcpy(grown + work->image_tokens * hidden, image.features, image.count * hidden * sizeof(float));
         work->image_tokens += image.count;
-        work->counts[i] = image.count;
+        work->counts[work->frames++] = image.count;
         nj_image_free(&image);
     }
     return NJ_OK;
 }
 
-static void end_question(struct work *work)
+static void end_question(struct nj_work *work)
 {
+    nj_generation_free(&work->generation);
     nj_sequence_close(work->sequence);
     nj_grammar_close(work->grammar);
     free(work->ids.data);
-    work->sequence = NULL;
-    work->grammar  = NULL;
-    work->ids      = (struct nj_ids){0};
+    work->sequence     = NULL;
+    work->grammar      = NULL;
+    work->ids          = (struct nj_ids){0};
+    work->generation   = (struct nj_generation){0};
+    work->thought_over = false;
+}
+
+/* The question was begun before a stop: what had gone through then need not go through again. */
+static nj_status go_on(struct nj_work *work, struct nj_error *error)
+{
+    struct nj_park *park   = &work->parked;
+    nj_status       status = nj_sequence_load(work->sequence, park->sequence, park->sequence_size, error);
+    if (status == NJ_OK && park->thought_over) {
+        free(work->ids.data);
+        work->ids          = park->prompt;
+        park->prompt       = (struct nj_ids){0};
+        work->thought_over = true;
+    }
+    struct nj_generation *before = &park->answers[work->question];
+    if (status == NJ_OK && before->prompt_count != work->ids.count)
+        status = nj_fail(error, "event %s: what was parked belongs to another prompt", work->burst->record.event_id);
+    if (status == NJ_OK) {
+        work->generation = *before; /* ids, choices, fed */
+        *before          = (struct nj_generation){0};
+    }
+    nj_park_free(park);
+    return status;
 }
 
 /* Lays out one question about a burst. first_pass: what the first answer said, or NULL when this is the first. Takes over `schema`. */
-static nj_status ask(struct nj_reader *reader, const char *first_pass, json_t *schema, struct work *work, struct nj_error *error)
+static nj_status ask(struct nj_reader *reader, const char *first_pass, json_t *schema, struct nj_work *work, struct nj_error *error)
 {
     const struct nj_event_record *known        = &work->burst->record;
     const struct nj_config       *config       = &nj_engine_weights(reader->engine)->config;
@@ -149,31 +153,57 @@ static nj_status ask(struct nj_reader *reader, const char *first_pass, json_t *s
         status = nj_sequence_open(reader->engine, (uint32_t)room, &work->sequence, error);
     json_decref(conversation);
     json_decref(schema);
+    work->random_before = work->random;
+    return status == NJ_OK && work->parked.sequence ? go_on(work, error) : status;
+}
+
+/* Thinks about the questions whose thoughts are not over. */
+static nj_status think(struct nj_reader *reader, struct nj_work **works, size_t count, struct nj_error *error)
+{
+    size_t             thinking = 0;
+    nj_status          status   = NJ_OK;
+    struct nj_thinker *thinkers = calloc(count, sizeof *thinkers);
+    if (!thinkers)
+        return nj_fail(error, "no memory for %zu bursts", count);
+    for (size_t i = 0; i < count; i++)
+        if (!works[i]->thought_over)
+            thinkers[thinking++] =
+                (struct nj_thinker){.answer = &works[i]->generation, .prompt = &works[i]->ids, .random = &works[i]->random};
+    if (thinking)
+        status = nj_think(reader->engine, reader->tokenizer, NULL, THOUGHT_LIMIT, thinkers, thinking, error);
+    for (size_t i = 0; i < count; i++) {
+        works[i]->thought_over |= status == NJ_OK;
+        if (!works[i]->thought_over)
+            nj_sequence_reset(works[i]->sequence); /* half a thought is no thought */
+    }
+    free(thinkers);
     return status;
 }
 
 /* Answers all questions at hand together, after a thought where that is wanted. */
-static nj_status answer(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
-                        struct nj_error *error)
+static nj_status answer(struct nj_reader *reader, struct nj_work **works, size_t count, struct nj_error *error)
 {
-    nj_status          status   = NJ_OK;
-    struct nj_thinker *thinkers = calloc(count, sizeof *thinkers);
-    if (!thinkers)
-        status = nj_fail(error, "no memory for %zu bursts", count);
-    for (size_t i = 0; i < count && status == NJ_OK; i++) {
-        generations[i] = (struct nj_generation){.sequence     = works[i].sequence,
-                                                .prompt       = works[i].ids.data,
-                                                .prompt_count = works[i].ids.count,
-                                                .features     = works[i].features,
-                                                .grammar      = works[i].grammar,
-                                                .limit        = ANSWER_LIMIT};
-        thinkers[i]    = (struct nj_thinker){.answer = &generations[i], .prompt = &works[i].ids, .random = &works[i].random};
+    struct nj_generation *together = calloc(count, sizeof *together);
+    nj_status             status   = together ? NJ_OK : nj_fail(error, "no memory for %zu bursts", count);
+    for (size_t i = 0; i < count && together; i++) {
+        struct nj_generation *g = &works[i]->generation;
+        g->sequence             = works[i]->sequence;
+        g->prompt               = works[i]->ids.data;
+        g->prompt_count         = works[i]->ids.count;
+        g->features             = works[i]->thought_over ? NULL : works[i]->features;
+        g->grammar              = works[i]->grammar;
+        g->limit                = ANSWER_LIMIT;
     }
     if (status == NJ_OK && reader->conf->model.think)
-        status = nj_think(reader->engine, reader->tokenizer, NULL, THOUGHT_LIMIT, thinkers, count, error);
-    if (status == NJ_OK)
-        status = nj_generate(reader->engine, reader->tokenizer, reader->vocabulary, generations, count, error);
-    free(thinkers);
+        status = think(reader, works, count, error);
+    if (status == NJ_OK) {
+        for (size_t i = 0; i < count; i++)
+            together[i] = works[i]->generation;
+        status = nj_generate(reader->engine, reader->tokenizer, reader->vocabulary, together, count, error);
+        for (size_t i = 0; i < count; i++)
+            works[i]->generation = together[i];
+    }
+    free(together);
     return status;
 }
 
@@ -230,28 +260,43 @@ static void decide(struct nj_reading *reading)
         reading->priority = NJ_PRIORITY_MEDIUM;
 }
 
-/* Takes the document and the choices over from the generation. */
-static nj_status take_event(struct nj_reader *reader, const struct work *work, struct nj_generation *generation, struct nj_reading *reading,
+/* Takes the document and the choices over from the answer. Its ids stay, in case that a stop comes in the second look. */
+static nj_status take_event(struct nj_reader *reader, struct nj_work *work, struct nj_generation *answer, struct nj_reading *reading,
                             struct nj_error *error)
 {
     json_t   *document = NULL;
-    nj_status status   = nj_json_parse(work->burst->record.event_id, generation->text.data, generation->text.length, &document, error);
+    nj_status status   = nj_json_parse(work->burst->record.event_id, answer->text.data, answer->text.length, &document, error);
     if (status == NJ_OK)
         status = nj_event_from_json(document, &reading->event, error);
     json_decref(document);
     if (status != NJ_OK)
         return status;
-    reading->json            = generation->text.data;
-    generation->text         = (struct nj_text){0};
-    reading->choices         = generation->choices;
-    reading->choice_count    = generation->choice_count;
-    generation->choices      = NULL;
-    generation->choice_count = 0;
-    reading->image_tokens    = work->image_tokens;
-    reading->prompt_tokens   = (uint32_t)work->ids.count;
-    reading->answer_tokens   = (uint32_t)generation->ids.count;
+    reading->json          = answer->text.data;
+    reading->choices       = answer->choices;
+    reading->choice_count  = answer->choice_count;
+    reading->soft_tokens   = work->soft_tokens;
+    reading->image_tokens  = work->image_tokens;
+    reading->prompt_tokens = (uint32_t)answer->prompt_count;
+    reading->answer_tokens = (uint32_t)answer->ids.count;
+    work->first            = (struct nj_generation){.ids = answer->ids, .fed = answer->fed, .prompt_count = answer->prompt_count};
+    *answer                = (struct nj_generation){0};
     weigh(reader, work->burst, reading);
     return NJ_OK;
+}
+
+/* The same for an answer that was parked. */
+static nj_status take_parked_event(struct nj_reader *reader, struct nj_work *work, struct nj_reading *reading, struct nj_error *error)
+{
+    struct nj_generation *answer = &work->parked.answers[0];
+    for (size_t i = 0; i < answer->ids.count; i++) {
+        if (answer->ids.data[i] < 0 || (uint32_t)answer->ids.data[i] >= nj_tokenizer_size(reader->tokenizer))
+            return nj_fail(error, "event %s: what was parked holds no answer", work->burst->record.event_id);
+        struct nj_string_view bytes = nj_tokenizer_bytes(reader->tokenizer, answer->ids.data[i]);
+        nj_text_add_bytes(&answer->text, bytes.data, bytes.size);
+    }
+    if (answer->text.failed || !answer->text.data)
+        return nj_fail(error, "event %s: no memory for its first answer", work->burst->record.event_id);
+    return take_event(reader, work, answer, reading, error);
 }
 
 /* Appends the second answer's choices, told apart by "review_v1" in front of their pointers. */
@@ -278,10 +323,11 @@ static nj_status take_choices(struct nj_generation *generation, struct nj_readin
     return NJ_OK;
 }
 
-static nj_status take_routing(const struct work *work, struct nj_generation *generation, struct nj_reading *reading, struct nj_error *error)
+static nj_status take_routing(struct nj_work *work, struct nj_reading *reading, struct nj_error *error)
 {
-    json_t   *document = NULL;
-    nj_status status   = nj_json_parse(work->burst->record.event_id, generation->text.data, generation->text.length, &document, error);
+    struct nj_generation *generation = &work->generation;
+    json_t               *document   = NULL;
+    nj_status status = nj_json_parse(work->burst->record.event_id, generation->text.data, generation->text.length, &document, error);
     if (status == NJ_OK)
         status = nj_routing_from_json(document, &reading->routing, error);
     json_decref(document);
@@ -297,40 +343,40 @@ static nj_status take_routing(const struct work *work, struct nj_generation *gen
 
 /* --- both questions --- */
 
-static void end_answers(struct work *works, struct nj_generation *generations, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        nj_generation_free(&generations[i]);
-        end_question(&works[i]);
-    }
-}
-
-static nj_status look_first(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
+/* Both leave the question open when they are stopped. */
+static nj_status look_first(struct nj_reader *reader, struct nj_work *works, size_t count, struct nj_work **asked,
                             struct nj_reading *readings, struct nj_error *error)
 {
     const struct nj_clock *clock  = nj_clock_system();
     nj_status              status = NJ_OK;
+    size_t                 open   = 0;
     for (size_t i = 0; i < count && status == NJ_OK; i++) {
-        int64_t began              = clock->monotonic_ms(clock->self);
+        int64_t began = clock->monotonic_ms(clock->self);
+        if (works[i].question > 0)
+            continue;
         status                     = see(reader, &works[i], error);
         readings[i].vision_seconds = (double)(clock->monotonic_ms(clock->self) - began) / 1000;
         if (status == NJ_OK)
             status = ask(reader, NULL, nj_event_schema(reader->dialect, &works[i].burst->record), &works[i], error);
+        asked[open++] = &works[i];
     }
-    if (status == NJ_OK)
-        status = answer(reader, works, generations, count, error);
-    for (size_t i = 0; i < count && status == NJ_OK; i++)
-        status = take_event(reader, &works[i], &generations[i], &readings[i], error);
-    end_answers(works, generations, count);
+    if (status == NJ_OK && open)
+        status = answer(reader, asked, open, error);
+    for (size_t i = 0; i < open && status == NJ_OK; i++) {
+        status = take_event(reader, asked[i], &asked[i]->generation, &readings[asked[i] - works], error);
+        end_question(asked[i]);
+    }
     return status;
 }
 
-static nj_status look_again(struct nj_reader *reader, struct work *works, struct nj_generation *generations, size_t count,
+static nj_status look_again(struct nj_reader *reader, struct nj_work *works, size_t count, struct nj_work **asked,
                             struct nj_reading *readings, struct nj_error *error)
 {
     nj_status status = NJ_OK;
     for (size_t i = 0; i < count && status == NJ_OK; i++) {
         struct nj_text first_pass = {0};
+        works[i].question         = 1;
+        asked[i]                  = &works[i];
         nj_routing_first_pass(&readings[i].event, &works[i].burst->record, &first_pass);
         if (first_pass.failed)
             status = nj_fail(error, "event %s: no memory for its second question", works[i].burst->record.event_id);
@@ -339,10 +385,9 @@ static nj_status look_again(struct nj_reader *reader, struct work *works, struct
         nj_text_free(&first_pass);
     }
     if (status == NJ_OK)
-        status = answer(reader, works, generations, count, error);
+        status = answer(reader, asked, count, error);
     for (size_t i = 0; i < count && status == NJ_OK; i++)
-        status = take_routing(&works[i], &generations[i], &readings[i], error);
-    end_answers(works, generations, count);
+        status = take_routing(&works[i], &readings[i], error);
     return status;
 }
 
@@ -355,35 +400,86 @@ static uint64_t seed_of(const struct nj_reader *reader, const char *event_id)
     return hash;
 }
 
+static nj_status begin(struct nj_reader *reader, const struct nj_burst_input *burst, struct nj_work *work, struct nj_reading *reading,
+                       struct nj_error *error)
+{
+    struct nj_error why = {{0}};
+    *work               = (struct nj_work){.burst = burst, .soft_tokens = burst->soft_tokens};
+    nj_random_seed(&work->random, seed_of(reader, burst->record.event_id));
+    if (burst->record.frame_count < 1 || burst->record.frame_count > NJ_READER_MAX_FRAMES)
+        return nj_fail(error, "event %s: %u frames, 1 to %d can be read together", burst->record.event_id, burst->record.frame_count,
+                       NJ_READER_MAX_FRAMES);
+    work->random_before = work->random;
+    if (!burst->parked)
+        return NJ_OK;
+    if (nj_work_take_up(reader, work, &why) != NJ_OK)
+        nj_log(NJ_LOG_WARNING, "event %s is read from the beginning, what was parked of it cannot be taken up: %s", burst->record.event_id,
+               why.text);
+    return work->question > 0 ? take_parked_event(reader, work, reading, error) : NJ_OK;
+}
+
+/* Whatever became of it: a stop leaves what can be parked in the readings. */
+static void finish(struct nj_reader *reader, struct nj_work *work, nj_status status, struct nj_reading *reading)
+{
+    uint8_t        *parked = NULL;
+    size_t          size   = 0;
+    struct nj_error why    = {{0}};
+    if (status == NJ_STOPPED && nj_work_park(reader, work, reading, &parked, &size, &why) != NJ_OK)
+        nj_log(NJ_LOG_WARNING, "event %s will be read from the beginning: %s", work->burst->record.event_id, why.text);
+    if (status == NJ_OK)
+        decide(reading);
+    else
+        nj_reading_free(reading);
+    reading->parked      = parked;
+    reading->parked_size = size;
+    end_question(work);
+    nj_generation_free(&work->first);
+    nj_park_free(&work->parked);
+    free(work->features);
+}
+
+static nj_status read_all(struct nj_reader *reader, const struct nj_burst_input *bursts, size_t count, struct nj_reading *readings,
+                          struct nj_error *error)
+{
+    nj_status        status = NJ_OK;
+    size_t           begun  = 0;
+    struct nj_work  *works  = calloc(count + 1, sizeof *works);
+    struct nj_work **asked  = calloc(count + 1, sizeof *asked);
+    memset(readings, 0, count * sizeof *readings);
+    if (!works || !asked)
+        status = nj_fail(error, "no memory for %zu bursts", count);
+    for (; begun < count && status == NJ_OK; begun++)
+        status = begin(reader, &bursts[begun], &works[begun], &readings[begun], error);
+    if (status == NJ_OK)
+        status = look_first(reader, works, count, asked, readings, error);
+    if (status == NJ_OK && reader->conf->sentinel.second_look)
+        status = look_again(reader, works, count, asked, readings, error);
+    for (size_t i = 0; i < begun; i++)
+        finish(reader, &works[i], status, &readings[i]);
+    free(works);
+    free(asked);
+    return status;
+}
+
 nj_status nj_reader_read(struct nj_reader *reader, const struct nj_burst_input *bursts, size_t count, struct nj_reading *readings,
                          struct nj_error *error)
 {
-    nj_status             status      = NJ_OK;
-    struct work          *works       = calloc(count, sizeof *works);
-    struct nj_generation *generations = calloc(count, sizeof *generations);
-    memset(readings, 0, count * sizeof *readings);
-    if (!works || !generations)
-        status = nj_fail(error, "no memory for %zu bursts", count);
-    for (size_t i = 0; i < count && status == NJ_OK; i++) {
-        works[i].burst = &bursts[i];
-        nj_random_seed(&works[i].random, seed_of(reader, bursts[i].record.event_id));
-        if (bursts[i].record.frame_count < 1 || bursts[i].record.frame_count > NJ_READER_MAX_FRAMES)
-            status = nj_fail(error, "event %s: %u frames, 1 to %d can be read together", bursts[i].record.event_id,
-                             bursts[i].record.frame_count, NJ_READER_MAX_FRAMES);
+    struct nj_error why    = {{0}};
+    bool            parked = false;
+    nj_status       status = read_all(reader, bursts, count, readings, &why);
+    for (size_t i = 0; i < count; i++)
+        parked |= bursts[i].parked != NULL;
+    if (status == NJ_ERROR && parked) { /* nothing that was parked may cost more than itself */
+        nj_log(NJ_LOG_WARNING, "%s; all is read from the beginning", why.text);
+        struct nj_burst_input *fresh = calloc(count, sizeof *fresh);
+        for (size_t i = 0; fresh && i < count; i++) {
+            fresh[i]        = bursts[i];
+            fresh[i].parked = NULL;
+        }
+        status = fresh ? read_all(reader, fresh, count, readings, &why) : status;
+        free(fresh);
     }
-    if (status == NJ_OK)
-        status = look_first(reader, works, generations, count, readings, error);
-    if (status == NJ_OK && reader->conf->sentinel.second_look)
-        status = look_again(reader, works, generations, count, readings, error);
-    for (size_t i = 0; i < count; i++) {
-        if (status == NJ_OK)
-            decide(&readings[i]);
-        else
-            nj_reading_free(&readings[i]);
-        if (works)
-            free(works[i].features);
-    }
-    free(generations);
-    free(works);
+    if (status != NJ_OK)
+        nj_fail_as(status, error, "%s", why.text);
     return status;
 }

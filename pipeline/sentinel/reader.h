@@ -25,6 +25,8 @@ struct nj_burst_input {
     struct nj_event_record   record;
     const struct nj_picture *frames; /* [record.frame_count], upright, in time order */
     uint32_t                 soft_tokens;
+    const uint8_t           *parked; /* what an earlier, stopped reading left (nj_reading.parked), or NULL */
+    size_t                   parked_size;
 };
 
 /* What came of it. Release with nj_reading_free. */
@@ -44,8 +46,11 @@ struct nj_reading {
     uint32_t          model_reasons;       /* bits of enum nj_reason: what the second answer gave; those of the first stand in `event` */
     enum nj_priority  priority;            /* highest of rules, probabilities and the model's own */
     bool              review_needed;
+    uint32_t          soft_tokens; /* those asked for, or those that a parked burst had been begun with */
     uint32_t          image_tokens, prompt_tokens, answer_tokens;
     double            vision_seconds; /* that its pictures spent in the vision tower */
+    uint8_t          *parked; /* after NJ_STOPPED, and then only this: what the next reading goes on from; NULL if nothing was done yet */
+    size_t            parked_size;
 };
 void nj_reading_free(struct nj_reading *reading);
 
@@ -56,7 +61,9 @@ nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *to
 bool      nj_reader_calibrated(const struct nj_reader *reader);
 void      nj_reader_close(struct nj_reader *reader);
 
-/* Reads `count` bursts together. readings: [count], filled only when all succeed. NJ_STOPPED: the engine was asked to stop. */
+/* Reads `count` bursts together. readings: [count], filled only when all succeed. NJ_STOPPED: the engine was asked to stop; each burst goes on where it was
+ * when it is read again, now or by another process, with its `parked` bytes. Bytes that do not fit (damaged, another model, other pictures, another
+ * question) are said in the log, and the burst is read from the beginning. */
 nj_status nj_reader_read(struct nj_reader *reader, const struct nj_burst_input *bursts, size_t count, struct nj_reading *readings,
                          struct nj_error *error);
 

@@ -34,7 +34,7 @@ json_t *nj_tool_turn(const char *name, json_t *arguments, json_t *response)
 static nj_status keep_unfed(struct speaker *s, const struct nj_generation *g, struct nj_error *error)
 {
     s->next.count = 0;
-    for (size_t i = g->ids.count - g->unfed; i < g->ids.count; i++)
+    for (size_t i = g->fed - g->prompt_count; i < g->ids.count; i++)
         if (!nj_ids_add(&s->next, g->ids.data[i]))
             return no_memory(error);
     return NJ_OK;

@@ -156,6 +156,18 @@ static bool same_bits(struct bench *bench, struct nj_sequence *a, struct nj_sequ
     return good;
 }
 
+static void check_rewind(struct bench *bench)
+{
+    struct nj_sequence *sequence = open_sequence(bench, IDS);
+    bool                good     = step(bench, sequence, 0, 70, NULL) == NJ_OK && step(bench, sequence, 80, 10, NULL) == NJ_OK;
+    good                         = good && nj_sequence_rewind(sequence, 70, NULL) == NJ_OK;
+    CHECK(good && goes_on(bench, sequence, 70), "a sequence goes on from where it was taken back to");
+    CHECK(nj_sequence_rewind(sequence, IDS + 1, NULL) == NJ_ERROR && nj_sequence_length(sequence) == IDS, "it cannot be taken forward");
+    CHECK(nj_sequence_rewind(sequence, 1, NULL) == NJ_ERROR || nj_engine_pass_rows(bench->engine) >= IDS - 1,
+          "nor back to where its window is gone");
+    nj_sequence_close(sequence);
+}
+
 static void check_copy_and_park(struct bench *bench)
 {
     static const size_t lengths[] = {1, 20, 90};
@@ -272,6 +284,7 @@ static void check_all(const char *checkpoint, enum nj_arithmetic arithmetic)
     check_together(&bench);
     check_skipping(&bench);
     check_tree(&bench);
+    check_rewind(&bench);
     check_copy_and_park(&bench);
     check_stop(&bench);
     check_refusals(&bench);

@@ -1,0 +1,49 @@
+/* reader_work.h: a burst on its way through the reader; between reader.c, which asks, and reader_park.c, which keeps and takes up what a stop leaves. */
+#ifndef NJ_SENTINEL_READER_WORK_H
+#define NJ_SENTINEL_READER_WORK_H
+
+#include "pipeline/sentinel/park.h"
+#include "pipeline/sentinel/reader.h"
+
+struct nj_reader {
+    struct nj_engine           *engine;
+    const struct nj_tokenizer  *tokenizer;
+    const struct nj_vocabulary *vocabulary;
+    const struct nj_conf       *conf;
+    struct nj_calibration       calibration;
+    enum nj_prompt              prompt;
+    enum nj_dialect             dialect;
+};
+
+/* One burst on its way. */
+struct nj_work {
+    const struct nj_burst_input *burst;
+    float                       *features;                     /* of the frames seen so far; NULL when nothing will read them */
+    uint32_t                     soft_tokens;                  /* of a burst that was parked: those it was begun with */
+    uint32_t                     frames;                       /* seen so far */
+    uint32_t                     counts[NJ_READER_MAX_FRAMES]; /* image positions of each frame */
+    uint32_t                     image_tokens;
+    uint32_t                     question;              /* 0: the event, 1: the second look */
+    struct nj_random             random, random_before; /* _before: the question */
+    struct nj_generation         first;                 /* the answer to question 0, once it is taken: ids, fed and prompt_count */
+    /* the question at hand */
+    struct nj_ids        ids; /* the prompt; once a thought is over, what the sequence had not seen then */
+    struct nj_grammar   *grammar;
+    struct nj_sequence  *sequence;
+    struct nj_generation generation;
+    bool                 thought_over;
+    /* what was parked of it; empty once it is used */
+    struct nj_park parked;
+};
+
+/* What the answers depend on besides the model. */
+nj_status nj_work_key(const struct nj_reader *reader, const struct nj_work *work, uint8_t key[NJ_PARK_KEY], struct nj_error *error);
+
+/* Makes `work`, fresh, what it was when burst->parked was written, but for the question at hand: `parked` holds that. */
+nj_status nj_work_take_up(const struct nj_reader *reader, struct nj_work *work, struct nj_error *error);
+
+/* The bytes for the next time; none (*bytes NULL) when there is nothing worth keeping. choices: of the first answer, once it is taken. Ends the sequence. */
+nj_status nj_work_park(const struct nj_reader *reader, struct nj_work *work, const struct nj_reading *reading, uint8_t **bytes,
+                       size_t *size, struct nj_error *error);
+
+#endif

@@ -49,10 +49,11 @@ roll() {
     seed=$(((seed * 1103515245 + 12345) % 2147483648))
     rolled=$((seed / 65536 % $1 + 1))
 }
-powered() { # FOLDER AT COMMAND…: the power goes away at request AT; 137 if it did
+powered() { # FOLDER AT COMMAND…: the power goes away at request AT, or, one time in four, only the process is killed; 137 if it was
     powered_root=$1 powered_at=$2
     shift 2
-    env LD_PRELOAD="$cut" CUT_ROOT="$powered_root" CUT_AT="$powered_at" CUT_SEED="$seed" "$@" >"$SCRATCH/out" 2>&1
+    case $((seed / 4096 % 4)) in 0) powered_mode=kill ;; *) powered_mode=power ;; esac
+    env LD_PRELOAD="$cut" CUT_ROOT="$powered_root" CUT_AT="$powered_at" CUT_SEED="$seed" CUT_MODE="$powered_mode" "$@" >"$SCRATCH/out" 2>&1
 }
 cut_count=0
 try() { # AMONG COMMAND…: once, with a cut at one of so many requests, or none when this life had enough; its status, 137 for a cut

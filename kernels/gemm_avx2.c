@@ -63,33 +63,109 @@ NJ_INLINE void flush_16xn(const int n, __m256i sum[][2], const float *w_scale, c
     }
 }
 
+/* One panel alone. */
 NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile)
 {
     const size_t group_bytes = (size_t)tile->group * 2;
-    for (uint32_t g = 0; g < tile->groups; g++)
-        for (uint32_t p = 0; p < tile->panels; p++) {
-            const __m256i *w     = (const __m256i *)(const void *)(tile->opened + p * NJ_OPENED_BYTES + g * group_bytes * 16);
-            const int32_t *words = (const int32_t *)(const void *)(tile->words + g * group_bytes * (size_t)n);
-            const int32_t *start = tile->start + g * tile->tokens;
-            __m256i        sum[6][2];
+    for (uint32_t g = 0; g < tile->groups; g++) {
+        const __m256i *w     = (const __m256i *)(const void *)(tile->opened + g * group_bytes * 16);
+        const int32_t *words = (const int32_t *)(const void *)(tile->words + g * group_bytes * (size_t)n);
+        const int32_t *start = tile->start + g * tile->tokens;
+        __m256i        sum[6][2];
 #pragma GCC unroll 6
-            for (int t = 0; t < n; t++)
-                sum[t][0] = sum[t][1] = _mm256_set1_epi32(start[t]);
-            for (uint32_t step = 0; step < tile->group / 2; step++, w += 2, words += n) {
-                __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
+        for (int t = 0; t < n; t++)
+            sum[t][0] = sum[t][1] = _mm256_set1_epi32(start[t]);
+        for (uint32_t step = 0; step < tile->group / 2; step++, w += 2, words += n) {
+            __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
 #pragma GCC unroll 6
-                for (int t = 0; t < n; t++) {
-                    __m256i a = _mm256_set1_epi32(words[t]);
-                    PRODUCTS(sum[t][0], sum[t][1], w0, w1, a);
-                }
+            for (int t = 0; t < n; t++) {
+                __m256i a = _mm256_set1_epi32(words[t]);
+                PRODUCTS(sum[t][0], sum[t][1], w0, w1, a);
             }
-            flush_16xn(n, sum, tile->w_scale + (p * tile->groups + g) * 16, tile->a_scale + g * tile->tokens, tile->fresh && g == 0,
-                       tile->sums + p * 16, 32);
         }
+        flush_16xn(n, sum, tile->w_scale + g * 16, tile->a_scale + g * tile->tokens, tile->fresh && g == 0, tile->sums, 32);
+    }
 }
 
-static void tile_16x6(const struct nj_tile *tile)
+/* One token against four vectors of weights (32 rows), three of them straight from memory: a load that rides on a multiply costs no slot of its own, and slots
+ * are what a core that is shared with another thread lacks. */
+#define PRODUCTS_OF_FOUR(sums, w0, w1, w2, w3, act)                                                                                        \
+    do {                                                                                                                                   \
+        __m256i product_, other_;                                                                                                          \
+        __asm__("vpmaddwd %[a], %[v0], %[t]\n\tvpmaddwd %[v1], %[a], %[u]\n\tvpaddd %[t], %[s0], %[s0]\n\tvpaddd %[u], %[s1], %[s1]\n\t"   \
+                "vpmaddwd %[v2], %[a], %[t]\n\tvpmaddwd %[v3], %[a], %[a]\n\tvpaddd %[t], %[s2], %[s2]\n\tvpaddd %[a], %[s3], %[s3]"       \
+                : [s0] "+x"((sums)[0]), [s1] "+x"((sums)[1]), [s2] "+x"((sums)[2]), [s3] "+x"((sums)[3]), [a] "+x"(act),                   \
+                  [t] "=&x"(product_), [u] "=&x"(other_)                                                                                   \
+                : [v0] "x"(w0), [v1] "m"(w1), [v2] "m"(w2), [v3] "m"(w3));                                                                 \
+    } while (0)
+#define STEPS 4 /* in one round of the loop; groups are multiples of 32 columns, two a step */
+
+/* Both panels x tokens [from, from + n) of a tile of `width`, one group. */
+NJ_INLINE void group_32xn(const int n, const uint32_t width, const struct nj_tile *tile, uint32_t g, uint32_t from)
 {
+    enum { PANEL = NJ_OPENED_BYTES / sizeof(__m256i) };
+    const __m256i *w       = (const __m256i *)(const void *)tile->opened + g * tile->group;
+    const int32_t *words   = (const int32_t *)(const void *)tile->words + (size_t)g * tile->group / 2 * width + from;
+    const float   *a_scale = tile->a_scale + g * tile->tokens + from;
+    float         *sums    = tile->sums + 32 * from;
+    __m256i        sum[3][4];
+#pragma GCC unroll 3
+    for (int t = 0; t < n; t++)
+        sum[t][0] = sum[t][1] = sum[t][2] = sum[t][3] = _mm256_set1_epi32(tile->start[g * tile->tokens + from + (uint32_t)t]);
+    for (uint32_t step = 0; step < tile->group / 2; step += STEPS, w += 2 * STEPS)
+#pragma GCC unroll 4
+        for (int i = 0; i < STEPS; i++, words += width) {
+            __m256i w0 = _mm256_load_si256(w + 2 * i);
+#pragma GCC unroll 3
+            for (int t = 0; t < n; t++) {
+                __m256i a = _mm256_set1_epi32(words[t]);
+                PRODUCTS_OF_FOUR(sum[t], w0, w[2 * i + 1], w[PANEL + 2 * i], w[PANEL + 2 * i + 1], a);
+            }
+        }
+#pragma GCC unroll 2
+    for (uint32_t p = 0; p < 2; p++) {
+        __m256i half[3][2];
+#pragma GCC unroll 3
+        for (int t = 0; t < n; t++) {
+            half[t][0] = sum[t][2 * p];
+            half[t][1] = sum[t][2 * p + 1];
+        }
+        flush_16xn(n, half, tile->w_scale + (p * tile->groups + g) * 16, a_scale, tile->fresh && g == 0, sums + p * 16, 32);
+    }
+}
+
+static void tile_32x6(const struct nj_tile *tile)
+{
+    for (uint32_t g = 0; g < tile->groups; g++) {
+        group_32xn(3, 6, tile, g, 0);
+        group_32xn(3, 6, tile, g, 3);
+    }
+}
+
+/* One to five tokens: three, then what is left. */
+static void tile_32xn(const struct nj_tile *tile)
+{
+    for (uint32_t g = 0; g < tile->groups; g++)
+        for (uint32_t from = 0; from < tile->width; from += 3)
+            switch (tile->width - from) {
+            case 1:
+                group_32xn(1, tile->width, tile, g, from);
+                break;
+            case 2:
+                group_32xn(2, tile->width, tile, g, from);
+                break;
+            default:
+                group_32xn(3, tile->width, tile, g, from);
+            }
+}
+
+/* Two panels go together; a last one alone goes 16 rows at a time. */
+static void tile_32x3(const struct nj_tile *tile)
+{
+    if (tile->panels == 2) {
+        (tile->width == 6 ? tile_32x6 : tile_32xn)(tile);
+        return;
+    }
     switch (tile->width) {
     case 1:
         tile_16xn(1, tile);
@@ -259,15 +335,15 @@ void nj_store_gelu_up_avx2(const float *gate, const float *up, uint32_t rows, fl
                _mm256_mul_ps(nj_v_gelu(_mm256_loadu_ps(gate + 8)), _mm256_loadu_ps(up + 8)), rows, out);
 }
 
-static const struct nj_gemm_form form = {open_chunk, tile_16x6, direct_8, nj_store_avx2, nj_store_gelu_up_avx2, 8};
+static const struct nj_gemm_form form = {open_chunk, tile_32x3, direct_8, nj_store_avx2, nj_store_gelu_up_avx2, 8};
 
-void nj_w4a16_gemm_16x6_avx2(const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+void nj_w4a16_gemm_32x3_avx2(const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
                              void *scratch)
 {
     nj_gemm_run(&form, w, a, first, panels, out, stride, scratch);
 }
 
-void nj_w4a16_gelu_up_16x6_avx2(const struct nj_w4 *gate, const struct nj_w4 *up, const struct nj_act *a, uint32_t first, uint32_t panels,
+void nj_w4a16_gelu_up_32x3_avx2(const struct nj_w4 *gate, const struct nj_w4 *up, const struct nj_act *a, uint32_t first, uint32_t panels,
                                 float *out, size_t stride, void *scratch)
 {
     nj_gemm_run_gelu_up(&form, gate, up, a, first, panels, out, stride, scratch);
@@ -354,7 +430,7 @@ void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32
         }
 }
 
-void nj_w12a14_gemm_16x6_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+void nj_w12a14_gemm_32x3_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
                               void *scratch)
 {
     nj_gemm_run_plain(&form, nj_open_plain_avx2, w, a, first, panels, out, stride, scratch);

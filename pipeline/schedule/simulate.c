@@ -17,6 +17,7 @@
 #define FRESH_MS        (72 * 3600 * (int64_t)1000)
 #define LOG_PORTION     (1 << 16)
 #define FIRST_WAKE_S    60
+#define LEAST_TO_BEGIN  0.001
 #define SECOND_ALARM_MS (3600 * (int64_t)1000)
 
 enum state { ASLEEP, AWAKE, BUSY };
@@ -325,6 +326,12 @@ static void live(struct world *world, struct queue *queue, struct nj_schedule *p
             if (decision.action == NJ_SCHEDULE_SLEEP) {
                 next_wake = decision.until_s;
                 memcpy(reason, decision.reason, sizeof reason);
+                break;
+            }
+            if (world->stored_wh <= fmax(decision.park_wh, world->floor_wh) + LEAST_TO_BEGIN * world->conf->power.battery_wh) {
+                /* Only a gauge that lies leads here: the power board cuts the supply before the work begins. */
+                next_wake = moment.wall_s + 3600;
+                snprintf(reason, sizeof reason, "the power board refuses: the floor is reached");
                 break;
             }
             run_one(world, queue, plan, &decision, &out->cut_runs);

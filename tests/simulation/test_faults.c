@@ -109,6 +109,41 @@ static void how_hard(void)
     nj_schedule_close(schedule);
 }
 
+/* A gauge that shows the same for two days of sleep is found out; one that moves is believed again. */
+static void found_out(void)
+{
+    struct nj_conf              conf;
+    struct nj_schedule_settings settings;
+    struct nj_schedule         *schedule;
+    struct nj_decision          decision;
+    struct nj_outlook           outlook;
+    struct nj_moment            moment = {.wall_s = START, .stored_wh = 60, .voltage_wh = NAN, .panel_w = NAN, .temp_c = 20};
+    char                        words[NJ_SCHEDULE_REASON];
+    nj_conf_defaults(&conf);
+    nj_schedule_settings_from(&conf, &settings);
+    if (!CHECK(nj_schedule_open(&settings, &schedule, NULL) == NJ_OK, "a schedule opens"))
+        return;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_OTHER);
+    for (int half_days = 0; half_days < 4; half_days++) {
+        nj_schedule_decide(schedule, NULL, 0, &decision);
+        moment.wall_s += 12 * 3600;
+        nj_schedule_look(schedule, &moment, NJ_LOOK_OTHER);
+        nj_schedule_outlook(schedule, &outlook);
+        CHECK(outlook.basis == (half_days < 2 ? NJ_BASIS_GAUGE : NJ_BASIS_RECKONED), "after %d half days", half_days + 1);
+    }
+    nj_schedule_basis(schedule, words);
+    CHECK(strstr(words, "reckoned by the clock; its gauge stands still at 60 %"), "%s", words);
+    moment.voltage_wh = 40;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_AGAIN);
+    nj_schedule_outlook(schedule, &outlook);
+    CHECK(outlook.basis == NJ_BASIS_VOLTAGE && outlook.stored_wh == 40, "a voltage is better than the clock");
+    moment.stored_wh = 58;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_AGAIN);
+    nj_schedule_outlook(schedule, &outlook);
+    CHECK(outlook.basis == NJ_BASIS_GAUGE && outlook.stored_wh == 58, "a gauge that moves again is believed");
+    nj_schedule_close(schedule);
+}
+
 /* The schedule's own time goes on evenly whatever the wall clock does. */
 static void own_time(void)
 {
@@ -138,6 +173,7 @@ int main(void)
 {
     own_time();
     how_hard();
+    found_out();
     static struct month month;
     draw(&month, 0, 0);
     struct nj_simulated whole = live(&month, "", NULL);
@@ -155,10 +191,9 @@ int main(void)
     struct nj_simulator_faults blind = {.gauge = no_gauge};
     CHECK(live(&month, "", &blind).score > 0.3, "without a gauge from the tenth day on the reckoned charge goes on");
 
-    struct nj_simulator_faults stuck = {.gauge = stuck_gauge};
-    CHECK(live(&month, "", &stuck).score > 0.3, "a gauge that stands still is found out");
-
     draw(&month, 12, 9);
+    struct nj_simulator_faults stuck = {.gauge = stuck_gauge};
+    CHECK(live(&month, "", &stuck).score > 0.3, "a gauge that stands still while the panel is dead is found out");
     live(&month, "", NULL);
     return tap_done();
 }

@@ -43,6 +43,8 @@ static const struct key keys[] = {
     {"ingest", "min_free_mb", WHOLE, AT(ingest.min_free_mb), "200", 0, 1e9, NULL, "Megabytes that stay free beside the database."},
     {"model", "path", TEXT, AT(model.path), "/var/lib/nightjar/model.nj", 0, 0, NULL, "The packed model file (nightjar convert makes it)."},
     {"model", "adapter", TEXT, AT(model.adapter), "", 0, 0, NULL, "Directory of a LoRA adapter that is added at run time; empty for none."},
+    {"model", "action_adapter", TEXT, AT(model.action_adapter), "", 0, 0, NULL,
+     "Directory of a LoRA adapter that says what animals do, asked in a second pass; its actions.txt may list the answers."},
     {"model", "threads", WHOLE, AT(model.threads), "0", 0, 256, NULL, "Threads; 0 uses all cores."},
     {"model", "soft_tokens", SOFT_TOKENS, AT(model.soft_tokens), "auto", 0, 0, NULL,
      "Image tokens a picture: 70, 140, 280, 560, 1120, or auto (the scheduler chooses)."},

@@ -27,9 +27,10 @@ struct nj_conf {
     } ingest;
     struct {
         char    path[NJ_CONF_TEXT];
-        char    adapter[NJ_CONF_TEXT]; /* directory of an unmerged LoRA adapter, or "" */
-        int64_t threads;               /* 0 = all cores */
-        int64_t soft_tokens;           /* 0 = auto, else 70 140 280 560 1120 */
+        char    adapter[NJ_CONF_TEXT];        /* directory of an unmerged LoRA adapter, or "" */
+        char    action_adapter[NJ_CONF_TEXT]; /* the same, for the question what the animals do */
+        int64_t threads;                      /* 0 = all cores */
+        int64_t soft_tokens;                  /* 0 = auto, else 70 140 280 560 1120 */
         bool    think;
         int64_t seed;
     } model;

@@ -6,6 +6,7 @@
 #include "db/internal.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 static nj_status write_detections(struct nj_db *db, int64_t answer, const struct nj_db_detection *detections, size_t count,
@@ -73,12 +74,13 @@ nj_status nj_db_finish(struct nj_db *db, int64_t event, const struct nj_db_answe
     nj_status status = nj_db_begin(db, error);
     if (status != NJ_OK)
         return status;
-    status =
-        nj_db_run(db, error,
-                  "INSERT INTO answer(event_id, author, made_utc, blank, people, review_needed, priority, json, raw, model, soft_tokens)"
-                  " SELECT event_id, 'model', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM event WHERE event = ?1 AND state = 'running'",
-                  "iuyyissssi", event, nj_db_now(db), answer->blank, answer->people, (int64_t)answer->review_needed, answer->priority,
-                  answer->json, answer->raw, answer->model, answer->soft_tokens);
+    status = nj_db_run(
+        db, error,
+        "INSERT INTO answer(event_id, author, made_utc, blank, people, review_needed, priority, json, raw, model, soft_tokens,"
+        " behaviour, behaviour_probability)"
+        " SELECT event_id, 'model', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM event WHERE event = ?1 AND state = 'running'",
+        "iuyyissssisr", event, nj_db_now(db), answer->blank, answer->people, (int64_t)answer->review_needed, answer->priority, answer->json,
+        answer->raw, answer->model, answer->soft_tokens, answer->behaviour, answer->behaviour ? answer->behaviour_probability : NAN);
     if (status == NJ_OK && sqlite3_changes(db->sql) == 0)
         status = nj_fail_as(NJ_NOT_FOUND, error, "%s: event %" PRId64 " is not running, so it cannot be finished", db->path, event);
     int64_t row = sqlite3_last_insert_rowid(db->sql);

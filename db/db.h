@@ -233,12 +233,14 @@ struct nj_db_answer {
     int                           blank;  /* 0, 1, NJ_DB_UNKNOWN */
     int                           people; /* may show people: 0, 1, NJ_DB_UNKNOWN */
     bool                          review_needed;
-    const char                   *priority;           /* "none" "medium" "high" */
-    const char                   *json;               /* the savanna_sentinel_event_v1 record; NULL where database.keep_json is off */
-    const char                   *raw;                /* what the model wrote, where it differs from json; NULL if it does not */
-    const char                   *model;              /* name of the model, and of its adapter */
-    int64_t                       soft_tokens;        /* a picture */
-    double                        seconds, energy_wh; /* of this run; what parked runs spent is added by the store */
+    const char                   *priority;              /* "none" "medium" "high" */
+    const char                   *json;                  /* the savanna_sentinel_event_v1 record; NULL where database.keep_json is off */
+    const char                   *raw;                   /* what the model wrote, where it differs from json; NULL if it does not */
+    const char                   *model;                 /* name of the model, and of its adapter */
+    const char                   *behaviour;             /* what the animals do, in the words of an adapter for actions; NULL: not asked */
+    double                        behaviour_probability; /* NAN: not known */
+    int64_t                       soft_tokens;           /* a picture */
+    double                        seconds, energy_wh;    /* of this run; what parked runs spent is added by the store */
     const struct nj_db_detection *detections;
     size_t                        detection_count;
     const struct nj_db_reason    *reasons;

@@ -224,6 +224,8 @@ static const char triggers_1[] =
 const struct nj_db_migration nj_db_migrations[] = {
     {"the first tables", {tables_1, triggers_1}},
     {"what a message weighed on its way", {"ALTER TABLE outbox_item ADD COLUMN sent_bytes INTEGER"}},
+    {"what animals do, in the words of an adapter for actions",
+     {"ALTER TABLE answer ADD COLUMN behaviour TEXT", "ALTER TABLE answer ADD COLUMN behaviour_probability REAL"}},
 };
 const size_t nj_db_migration_count = sizeof nj_db_migrations / sizeof nj_db_migrations[0];
 
@@ -264,6 +266,10 @@ const char nj_db_views[] =
     "DROP VIEW IF EXISTS species_nights;"
     "CREATE VIEW species_nights AS SELECT night, species, display_name, events, individuals_min, young_events FROM species_night WHERE night > ''"
     " UNION ALL SELECT NULL, species, display_name, events, individuals_min, young_events FROM species_night WHERE night = '';"
+    /* only where an adapter for actions was asked; beyond the contract */
+    "DROP VIEW IF EXISTS behaviours;"
+    "CREATE VIEW behaviours AS SELECT e.event_id, e.night, e.started_at, e.species, a.behaviour, a.behaviour_probability FROM event e JOIN answer a"
+    " ON a.answer = e.model_answer WHERE a.behaviour IS NOT NULL;"
     "DROP VIEW IF EXISTS outbox;"
     "CREATE VIEW outbox AS SELECT o.item AS item_id, o.kind, (SELECT event_id FROM event e WHERE e.event = o.event) AS event_id, o.priority,"
     " length(o.payload) AS bytes, o.attempts, o.next_try_utc, o.sent_utc, o.acknowledged_utc FROM outbox_item o;";

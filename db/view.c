@@ -68,6 +68,7 @@ static const struct shape shapes[] = {
      "reviewed_utc"
      " FROM " DETAILS " d LEFT JOIN detections t USING(event_id))",
      "night", "species", "state", "started_at, event_id, detection"},
+    {"behaviours", "behaviours", "night", "species", "", "started_at"},
     {"reasons", "(SELECT e.event_id, r.reason, r.kind, r.code, r.words FROM event e JOIN reason r ON r.answer = e.model_answer)", "", "",
      "", "event_id, reason"},
     {"choices",

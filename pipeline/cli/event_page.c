@@ -111,6 +111,16 @@ static nj_status show_detection(void *user, const char *const *names, const stru
     return NJ_OK;
 }
 
+static nj_status show_behaviour(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
+{
+    (void)user;
+    if (IS_SET("behaviour_probability"))
+        line("Behaviour", "%s (probability %.2f)", TEXT("behaviour"), REAL("behaviour_probability"));
+    else
+        line("Behaviour", "%s", TEXT("behaviour"));
+    return NJ_OK;
+}
+
 static nj_status show_reason(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
 {
     (void)user;
@@ -166,13 +176,10 @@ nj_status nj_event_page(struct nj_db *db, const char *id, bool choices, struct n
         void         *user;
         bool          wanted;
     } parts[] = {
-        {"detections", show_detection, NULL, true},
-        {"model_detections", show_detection, (void *)(uintptr_t)1, true},
-        {"reasons", show_reason, NULL, true},
-        {"reviews", show_review, NULL, true},
-        {"frames", show_frame, NULL, true},
-        {"choices", show_choice, NULL, choices},
-        {"event_decisions", show_decision, NULL, true},
+        {"detections", show_detection, NULL, true}, {"model_detections", show_detection, (void *)(uintptr_t)1, true},
+        {"behaviours", show_behaviour, NULL, true}, {"reasons", show_reason, NULL, true},
+        {"reviews", show_review, NULL, true},       {"frames", show_frame, NULL, true},
+        {"choices", show_choice, NULL, choices},    {"event_decisions", show_decision, NULL, true},
     };
     bool               waits  = false;
     struct nj_db_query query  = {.view = "event_details", .event_id = id};

@@ -24,10 +24,23 @@ struct nj_decoder {
     struct nj_vocabulary *vocabulary;
     struct nj_engine     *engine;
     struct nj_reader     *reader;
+    struct nj_weights    *action_weights; /* the same model with the adapter for actions; NULL: there is none */
+    struct nj_engine     *actor;
     struct nj_worker     *worker;
     char                  model[2 * NJ_CONF_TEXT + 32];
     char                  parked[NJ_CONF_TEXT + 256]; /* folder of what stops leave, beside the database */
 };
+
+/* The model is mapped, so opening it a second time costs little more than the adapter. */
+static nj_status open_actor(struct nj_decoder *decoder, const char *path, const struct nj_engine_options *engine, struct nj_error *error)
+{
+    const char                     *adapter = decoder->conf->model.action_adapter;
+    const struct nj_weights_options weights = {.adapter = adapter};
+    nj_status                       status  = nj_weights_open(path, &weights, &decoder->action_weights, error);
+    if (status == NJ_OK)
+        status = nj_engine_open(decoder->action_weights, engine, &decoder->actor, error);
+    return status == NJ_OK ? nj_reader_add_actions(decoder->reader, decoder->actor, adapter, error) : status;
+}
 
 nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_options *options, struct nj_decoder **out,
                           struct nj_error *error)
@@ -66,6 +79,8 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
         status = nj_engine_open(decoder->weights, &engine, &decoder->engine, error);
     if (status == NJ_OK)
         status = nj_reader_open(decoder->engine, decoder->tokenizer, decoder->vocabulary, conf, path, &decoder->reader, error);
+    if (status == NJ_OK && conf->model.action_adapter[0])
+        status = open_actor(decoder, path, &engine, error);
     if (status == NJ_OK && nj_reader_calibrated(decoder->reader))
         strcat(decoder->model, " (calibrated)");
     if (status != NJ_OK) {
@@ -81,10 +96,12 @@ void nj_decoder_close(struct nj_decoder *decoder)
     if (!decoder)
         return;
     nj_reader_close(decoder->reader);
+    nj_engine_close(decoder->actor);
     nj_engine_close(decoder->engine);
     nj_pool_close(decoder->pool);
     nj_vocabulary_close(decoder->vocabulary);
     nj_tokenizer_close(decoder->tokenizer);
+    nj_weights_close(decoder->action_weights);
     nj_weights_close(decoder->weights);
     nj_worker_close(decoder->worker);
     free(decoder);
@@ -236,21 +253,23 @@ static nj_status store(const struct batch *batch, size_t index, struct nj_error 
                                            .runner_up             = reading->choices[i].runner_up,
                                            .probability           = reading->choices[i].probability,
                                            .runner_up_probability = reading->choices[i].runner_up_probability};
-    struct nj_db_answer answer = {.blank           = known(event->blank),
-                                  .people          = reading->model_reasons >> NJ_REASON_PEOPLE & 1 ? 1 : NJ_DB_UNKNOWN,
-                                  .review_needed   = reading->review_needed,
-                                  .priority        = nj_priority_names[reading->priority],
-                                  .json            = decoder->conf->database.keep_json ? reading->json : NULL,
-                                  .model           = decoder->model,
-                                  .soft_tokens     = reading->soft_tokens,
-                                  .seconds         = batch->seconds,
-                                  .energy_wh       = energy_wh(batch),
-                                  .detections      = detections,
-                                  .detection_count = event->detection_count,
-                                  .reasons         = reasons,
-                                  .reason_count    = reason_count,
-                                  .choices         = choices,
-                                  .choice_count    = decoder->conf->sentinel.store_probabilities ? reading->choice_count : 0};
+    struct nj_db_answer answer = {.blank                 = known(event->blank),
+                                  .people                = reading->model_reasons >> NJ_REASON_PEOPLE & 1 ? 1 : NJ_DB_UNKNOWN,
+                                  .review_needed         = reading->review_needed,
+                                  .priority              = nj_priority_names[reading->priority],
+                                  .json                  = decoder->conf->database.keep_json ? reading->json : NULL,
+                                  .model                 = decoder->model,
+                                  .behaviour             = reading->action[0] ? reading->action : NULL,
+                                  .behaviour_probability = reading->action[0] ? reading->action_probability : NAN,
+                                  .soft_tokens           = reading->soft_tokens,
+                                  .seconds               = batch->seconds,
+                                  .energy_wh             = energy_wh(batch),
+                                  .detections            = detections,
+                                  .detection_count       = event->detection_count,
+                                  .reasons               = reasons,
+                                  .reason_count          = reason_count,
+                                  .choices               = choices,
+                                  .choice_count          = decoder->conf->sentinel.store_probabilities ? reading->choice_count : 0};
     nj_status           status = nj_db_finish(batch->db, batch->loaded[index].burst->event, &answer, error);
     free(choices);
     return status;

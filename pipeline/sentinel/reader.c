@@ -49,6 +49,8 @@ bool nj_reader_calibrated(const struct nj_reader *reader)
 
 void nj_reader_close(struct nj_reader *reader)
 {
+    if (reader)
+        json_decref(reader->actions);
     free(reader);
 }
 
@@ -65,8 +67,7 @@ void nj_reading_free(struct nj_reading *reading)
     *reading = (struct nj_reading){0};
 }
 
-/* Features of all frames that have not been seen, one behind the other, and how many positions each takes. */
-static nj_status see(struct nj_reader *reader, struct nj_work *work, struct nj_error *error)
+nj_status nj_work_see(struct nj_reader *reader, struct nj_work *work, struct nj_error *error)
 {
     const struct nj_burst_input *burst  = work->burst;
     size_t                       hidden = nj_engine_weights(reader->engine)->config.text.hidden_size;
@@ -354,7 +355,7 @@ static nj_status look_first(struct nj_reader *reader, struct nj_work *works, siz
         int64_t began = clock->monotonic_ms(clock->self);
         if (works[i].question > 0)
             continue;
-        status                     = see(reader, &works[i], error);
+        status                     = nj_work_see(reader, &works[i], error);
         readings[i].vision_seconds = (double)(clock->monotonic_ms(clock->self) - began) / 1000;
         if (status == NJ_OK)
             status = ask(reader, NULL, nj_event_schema(reader->dialect, &works[i].burst->record), &works[i], error);
@@ -454,6 +455,8 @@ static nj_status read_all(struct nj_reader *reader, const struct nj_burst_input 
         status = look_first(reader, works, count, asked, readings, error);
     if (status == NJ_OK && reader->conf->sentinel.second_look)
         status = look_again(reader, works, count, asked, readings, error);
+    if (status == NJ_OK && reader->actor)
+        status = nj_reader_look_at_actions(reader, works, count, readings, error);
     for (size_t i = 0; i < begun; i++)
         finish(reader, &works[i], status, &readings[i]);
     free(works);

@@ -10,6 +10,7 @@
 #include "base/conf.h"
 #include "pipeline/constrain/generate.h"
 #include "pipeline/model/image.h"
+#include "pipeline/sentinel/actions.h"
 #include "pipeline/sentinel/calibration.h"
 #include "pipeline/sentinel/event.h"
 #include "pipeline/sentinel/prompts.h"
@@ -41,10 +42,12 @@ struct nj_reading {
     double species_calibrated[NJ_MAX_DETECTIONS]; /* what to show: how often such an answer was right; the model's own without a table */
     struct nj_routing routing;                    /* the second answer, if it was asked for */
     bool              routed;
-    uint32_t          rule_reasons;        /* bits of enum nj_reason: facts that need no model */
-    uint32_t          probability_reasons; /* bits of enum nj_reason: where the model was not sure */
-    uint32_t          model_reasons;       /* bits of enum nj_reason: what the second answer gave; those of the first stand in `event` */
-    enum nj_priority  priority;            /* highest of rules, probabilities and the model's own */
+    char              action[NJ_ACTION_TEXT]; /* what the animals do, if that was asked; else "" */
+    double            action_probability;     /* NAN where it is free text */
+    uint32_t          rule_reasons;           /* bits of enum nj_reason: facts that need no model */
+    uint32_t          probability_reasons;    /* bits of enum nj_reason: where the model was not sure */
+    uint32_t          model_reasons;          /* bits of enum nj_reason: what the second answer gave; those of the first stand in `event` */
+    enum nj_priority  priority;               /* highest of rules, probabilities and the model's own */
     bool              review_needed;
     uint32_t          soft_tokens; /* those asked for, or those that a parked burst had been begun with */
     uint32_t          image_tokens, prompt_tokens, answer_tokens;
@@ -58,6 +61,9 @@ void nj_reading_free(struct nj_reading *reading);
  * taken from PATH.calibration.json beside the model at `model_path`, if it is there. Borrows everything else; the caller owns *out. */
 nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *tokenizer, const struct nj_vocabulary *vocabulary,
                          const struct nj_conf *conf, const char *model_path, struct nj_reader **out, struct nj_error *error);
+
+/* From now on `engine`, which carries the adapter in folder `adapter`, is asked what the animals do (actions.h). It belongs to the same model and is borrowed. */
+nj_status nj_reader_add_actions(struct nj_reader *reader, struct nj_engine *engine, const char *adapter, struct nj_error *error);
 bool      nj_reader_calibrated(const struct nj_reader *reader);
 void      nj_reader_close(struct nj_reader *reader);
 

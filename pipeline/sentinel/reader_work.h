@@ -1,4 +1,5 @@
-/* reader_work.h: a burst on its way through the reader; between reader.c, which asks, and reader_park.c, which keeps and takes up what a stop leaves. */
+/* reader_work.h: a burst on its way through the reader; between reader.c, which asks, reader_actions.c, which asks another
+ * engine, and reader_park.c, which keeps and takes up what a stop leaves. */
 #ifndef NJ_SENTINEL_READER_WORK_H
 #define NJ_SENTINEL_READER_WORK_H
 
@@ -13,6 +14,8 @@ struct nj_reader {
     struct nj_calibration       calibration;
     enum nj_prompt              prompt;
     enum nj_dialect             dialect;
+    struct nj_engine           *actor;   /* asked what the animals do; NULL: nobody is */
+    json_t                     *actions; /* the answers it may give, or NULL */
 };
 
 /* One burst on its way. */
@@ -35,6 +38,13 @@ struct nj_work {
     /* what was parked of it; empty once it is used */
     struct nj_park parked;
 };
+
+/* Features of all frames that have not been seen, one behind the other, and how many positions each takes. */
+nj_status nj_work_see(struct nj_reader *reader, struct nj_work *work, struct nj_error *error);
+
+/* What the animals do, in every burst that has some (reader_actions.c). A stop is no failure: then it stays unsaid. */
+nj_status nj_reader_look_at_actions(struct nj_reader *reader, struct nj_work *works, size_t count, struct nj_reading *readings,
+                                    struct nj_error *error);
 
 /* What the answers depend on besides the model. */
 nj_status nj_work_key(const struct nj_reader *reader, const struct nj_work *work, uint8_t key[NJ_PARK_KEY], struct nj_error *error);

@@ -248,14 +248,9 @@ static nj_status write_companions(const struct work *work, struct nj_error *erro
 {
     const struct nj_plan       *plan       = work->plan;
     const struct nj_checkpoint *checkpoint = plan->weights->checkpoint;
-    json_t                     *config = nj_plan_config(plan), *quantization = nj_export_quantization(plan);
-    struct nj_carried_list      files = {0};
-    json_object_set_new(config, "audio_config", json_null());
-    if (!json_object_get(config, "text_config"))
-        json_object_del(config, "audio_config");
-    if (quantization)
-        json_object_set_new(config, "quantization_config", quantization);
-    nj_status status = write_json(work, "config.json", config, error);
+    json_t                     *config     = nj_export_config(plan);
+    struct nj_carried_list      files      = {0};
+    nj_status                   status     = write_json(work, "config.json", config, error);
     json_decref(config);
     if (status == NJ_OK && checkpoint->generation)
         status = write_json(work, "generation_config.json", checkpoint->generation, error);

@@ -13,7 +13,7 @@
 nj_status nj_export_write(struct nj_plan *plan, const struct nj_write_options *options, const char *folder, uint64_t *bytes,
                           struct nj_error *error);
 
-/* quantization_config for the int4 modules of a plan; NULL if it has none. A new reference. */
-json_t *nj_export_quantization(const struct nj_plan *plan);
+/* config.json of the folder. A new reference. */
+json_t *nj_export_config(const struct nj_plan *plan);
 
 #endif

@@ -1,4 +1,5 @@
-/* export_config.c: quantization_config as compressed-tensors writes it: groups of modules by group size, and the Linears that are left out. */
+/* export_config.c: config.json, and in it quantization_config as compressed-tensors writes it: groups of modules by group size, and the Linears that are
+ * left out. */
 #include "pipeline/model/export.h"
 
 #include <stdio.h>
@@ -65,7 +66,8 @@ static json_t *config_groups(const struct nj_plan *plan)
     return groups;
 }
 
-json_t *nj_export_quantization(const struct nj_plan *plan)
+/* quantization_config for the int4 modules of a plan; NULL if it has none. */
+static json_t *quantization_of(const struct nj_plan *plan)
 {
     json_t *ignore = json_array(), *groups = config_groups(plan);
     bool    head = false;
@@ -88,4 +90,30 @@ json_t *nj_export_quantization(const struct nj_plan *plan)
     return json_pack("{s:o, s:s, s:n, s:o, s:n, s:n, s:s, s:s, s:{}, s:{}, s:s}", "config_groups", groups, "format", "pack-quantized",
                      "global_compression_ratio", "ignore", ignore, "kv_cache_scheme", "moe_sparsity_config", "quant_method",
                      "compressed-tensors", "quantization_status", "compressed", "sparsity_config", "transform_config", "version", "0.10.0");
+}
+
+/* A model without a tower is published as its text class, with a config that has no parts. */
+static json_t *flattened(json_t *config)
+{
+    static const char *const kept[] = {"dtype", "eos_token_id", "bos_token_id", "pad_token_id", "tie_word_embeddings"};
+    json_t                  *flat   = json_deep_copy(json_object_get(config, "text_config"));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (json_object_get(config, kept[i]))
+            json_object_set(flat, kept[i], json_object_get(config, kept[i]));
+    json_object_set_new(flat, "architectures", json_pack("[s]", "Gemma4ForCausalLM"));
+    json_object_set_new(flat, "model_type", json_string("gemma4_text"));
+    json_decref(config);
+    return flat;
+}
+
+json_t *nj_export_config(const struct nj_plan *plan)
+{
+    json_t *config = nj_plan_config(plan), *quantization = quantization_of(plan);
+    if (json_object_get(config, "text_config") && plan->weights->config.vision.layers == 0)
+        config = flattened(config);
+    if (json_object_get(config, "text_config"))
+        json_object_set_new(config, "audio_config", json_null());
+    if (quantization)
+        json_object_set_new(config, "quantization_config", quantization);
+    return config;
 }

@@ -127,6 +127,43 @@ static void check_files(void)
     nj_weights_close(weights);
 }
 
+/* Without its companion a GGUF goes out as the text class, whose config has no parts. */
+static void check_text_folder(void)
+{
+    char                            folder[] = "/tmp/nightjar-gguf-XXXXXX", path[64];
+    const struct nj_convert_options options  = {.to_folder = true};
+    struct nj_convert_report        report;
+    struct nj_error                 error = {0};
+    json_t                         *ours = NULL, *theirs = NULL;
+    const char                     *key;
+    json_t                         *value;
+    size_t                          wrong = 0;
+    if (!mkdtemp(folder) || !CHECK(nj_convert(golden_path("gguf/tiny-text-f16.gguf"), folder, &options, &report, &error) == NJ_OK,
+                                   "a text GGUF goes out as a folder %s", error.text))
+        return;
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    golden_must(nj_json_read(path, GOLDEN_LIMIT, &ours, &error), &error);
+    golden_must(nj_json_read(golden_path("checkpoints/tiny-text/config.json"), GOLDEN_LIMIT, &theirs, &error), &error);
+    json_object_foreach(theirs, key, value)
+    {
+        json_t *mine = json_object_get(ours, key);
+        if (!mine || json_equal(mine, value) || !strcmp(key, "dtype") || !strcmp(key, "eos_token_id") ||
+            !strcmp(key, "max_position_embeddings"))
+            continue;
+        wrong++;
+        printf("# %s\n", key);
+    }
+    CHECK(wrong == 0 && json_object_get(ours, "architectures") && json_object_get(ours, "vocab_size_per_layer_input") &&
+              !json_object_get(ours, "text_config"),
+          "with the config of the text class, %zu values other than the original's", wrong);
+    json_decref(ours);
+    json_decref(theirs);
+    char command[96];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    if (system(command) != 0)
+        printf("# %s was left behind\n", folder);
+}
+
 /* ---- Fused queries, keys and values: the reference has no such file, so one is made from one that has them apart. ---- */
 
 static void put(FILE *out, uint64_t value, size_t size)
@@ -241,6 +278,7 @@ int main(void)
     check_packing("gguf/tiny-pruned-k.gguf", NULL);
     check_tokenizer();
     check_files();
+    check_text_folder();
     check_fused();
     return tap_done();
 }

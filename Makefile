@@ -68,7 +68,7 @@ Q   := @
 say  = @echo '  $(1)  $(2)';
 endif
 .SECONDARY:
-.PHONY: all help trapcam generations demo check cuts bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots load
+.PHONY: all help trapcam generations demo check cuts bench mca cross debug deb format format-check fuzz tests clean install uninstall lint screenshots load soak
 all: $(PROGRAM)
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -133,6 +133,14 @@ check: all tests trapcam $(JUDGE) ## all tests; ends with "N passed, N failed, N
 cuts: all $(BUILD)/tests/powercut/cut.so $(BUILD)/tests/powercut/test_store_cuts ## power cuts by the thousand, where make check makes a dozen: make cuts POWERCUTS=1000
 	POWERCUTS=$(POWERCUTS) $(BUILD)/tests/powercut/test_store_cuts
 	POWERCUTS=$(POWERCUTS) BUILD=$(BUILD) sh tests/powercut/test_program_cuts.sh
+
+# Preloaded, too: a clock that runs ahead (tests/soak/clock.c).
+$(BUILD)/tests/soak/clock.so: tests/soak/clock.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared $< -o $@ -ldl
+
+soak: all $(TRAPCAM) $(BUILD)/tests/soak/clock.so ## a station's week with the real program, with a bad thing each day; a few minutes
+	scripts/soak $(BUILD)
 
 demo: all ## the main job on a drawn card with the built-in model
 	scripts/demo --no-install

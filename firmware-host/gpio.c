@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,11 +175,23 @@ nj_status nj_lines_get(struct nj_lines *lines, enum nj_line which, bool *on, str
     return name_it(status == NJ_OK ? nj_gpio_get(line->taken, on, error) : status, which, error);
 }
 
+/* A root that shows chips but draws no lines: that they are there is all that can be told. */
+static bool only_chips(void)
+{
+    char   lines[1200], chips[1200];
+    glob_t found;
+    if (!nj_sysroot_path(lines, sizeof lines, "/dev/gpio") || !nj_sysroot_path(chips, sizeof chips, "/dev/gpiochip*") ||
+        access(lines, F_OK) == 0 || glob(chips, 0, NULL, &found) != 0)
+        return false;
+    globfree(&found);
+    return true;
+}
+
 nj_status nj_lines_probe(struct nj_lines *lines, enum nj_line which, struct nj_error *error)
 {
     struct line *line = &lines->line[which];
     int          fd;
-    if (!line->named)
+    if (!line->named || (lines->files && only_chips()))
         return NJ_OK;
     if (lines->files) {
         nj_status status = open_file(line, which == NJ_LINE_BUTTON ? O_RDONLY : O_WRONLY, &fd, error);

@@ -2,6 +2,8 @@
 #include "base/file.h"
 #include "firmware-host/alarm.h"
 #include "firmware-host/battery.h"
+#include "firmware-host/cpu.h"
+#include "firmware-host/gpio.h"
 #include "firmware-host/thermal.h"
 #include "pipeline/cli/doctor.h"
 
@@ -77,21 +79,44 @@ void nj_doctor_wake(struct nj_doctor *doctor, struct nj_cli *cli)
 
 void nj_doctor_gpio(struct nj_doctor *doctor, struct nj_cli *cli)
 {
-    const char *line = cli->conf.power.wake_gpio, *colon = strrchr(line, ':');
-    char        chips[4096], *end;
-    glob_t      found = {0};
-    if (!*line)
+    struct nj_lines *lines;
+    if (!*cli->conf.power.wake_gpio)
         return; /* not used, and most boards need none */
-    if (!colon || colon == line || !colon[1] || (strtoul(colon + 1, &end, 10), *end)) {
-        nj_doctor_say(doctor, NJ_BROKEN, "gpio", "[power] wake_gpio = %s: CHIP:LINE is expected, such as pinctrl-rp1:17", line);
+    if (nj_lines_open(cli->conf.power.wake_gpio, &lines, &cli->error) != NJ_OK) {
+        nj_doctor_say(doctor, NJ_BROKEN, "gpio", "%s", cli->error.text);
+        cli->error.text[0] = 0;
         return;
     }
-    if (nj_sysroot_path(chips, sizeof chips, "/dev/gpiochip*") && glob(chips, 0, NULL, &found) == 0 && found.gl_pathc)
-        nj_doctor_say(doctor, NJ_WELL, "gpio", "%s among %zu chip%s; chips are found by their label", line, found.gl_pathc,
-                      found.gl_pathc == 1 ? "" : "s");
+    for (int i = 0; i < NJ_LINES; i++) {
+        if (!nj_lines_has(lines, (enum nj_line)i))
+            continue;
+        if (nj_lines_probe(lines, (enum nj_line)i, &cli->error) == NJ_OK)
+            nj_doctor_say(doctor, NJ_WELL, "gpio", "the %s line is there (%s)", nj_line_names[i], nj_lines_backend());
+        else
+            nj_doctor_say(doctor, NJ_BROKEN, "gpio", "%s", cli->error.text);
+        cli->error.text[0] = 0;
+    }
+    nj_lines_close(lines);
+}
+
+/* Looked at only: to open it would start it. */
+void nj_doctor_watchdog(struct nj_doctor *doctor, struct nj_cli *cli)
+{
+    char path[1200];
+    if (!strcmp(cli->conf.power.battery, "none") && !strcmp(cli->conf.power.wake, "none"))
+        return; /* a computer on somebody's desk */
+    if (!nj_sysroot_path(path, sizeof path, "/dev/watchdog"))
+        return;
+    if (access(path, F_OK) != 0)
+        nj_doctor_say(
+            doctor, NJ_AILING, "watchdog",
+            "%s: this board has none, or its driver is not loaded (Raspberry Pi: dtparam=watchdog=on): a board that hangs stays so", path);
+    else if (access(path, W_OK) != 0)
+        nj_doctor_say(doctor, NJ_AILING, "watchdog",
+                      "%s: %s; the udev rule of the package gives it to the group nightjar, or let systemd hold it (RuntimeWatchdogSec=)",
+                      path, strerror(errno));
     else
-        nj_doctor_say(doctor, NJ_BROKEN, "gpio", "%s: this computer has no /dev/gpiochip*", line);
-    globfree(&found);
+        nj_doctor_say(doctor, NJ_WELL, "watchdog", "%s can be opened while the model reads", path);
 }
 
 void nj_doctor_heat(struct nj_doctor *doctor, struct nj_cli *cli)
@@ -107,4 +132,12 @@ void nj_doctor_heat(struct nj_doctor *doctor, struct nj_cli *cli)
         nj_doctor_say(doctor, NJ_BROKEN, "supply", "the voltage is too low now: a better cable or converter is needed");
     else if (throttled & 0x10000)
         nj_doctor_say(doctor, NJ_AILING, "supply", "the voltage has been too low since the start: a better cable or converter is needed");
+    struct nj_cpu cpu;
+    nj_cpu_read(&cpu);
+    if (cpu.cap_mhz < 0.95 * cpu.most_mhz)
+        nj_doctor_say(doctor, NJ_AILING, "cores", "capped at %.0f of %.0f MHz: reading takes longer; scaling_max_freq sets it", cpu.cap_mhz,
+                      cpu.most_mhz);
+    else if (!isnan(cpu.most_mhz))
+        nj_doctor_say(doctor, NJ_WELL, "cores", "up to %.0f MHz%s", cpu.most_mhz,
+                      cpu.may_cap ? "; slowed down near the limit of heat" : "; this user may not slow them down near the limit of heat");
 }

@@ -36,6 +36,22 @@ broken "no such kind of gauge" battery power.battery=magic:1
 broken "no such alarm" wake power.wake=rtc:/sys/class/rtc/rtc9/wakealarm
 broken "no program" wake power.wake=command:/usr/lib/nightjar/none
 broken "no such line" gpio power.wake_gpio=17
+broken "a second wake line" gpio power.wake_gpio=pinctrl-rp1:17,wake=pinctrl-rp1:18
+mkdir -p "$root/dev/gpio/pinctrl-rp1"
+echo 0 >"$root/dev/gpio/pinctrl-rp1/17"
+doctor --set power.wake_gpio=pinctrl-rp1:17,lamp=pinctrl-rp1:22
+same "one line is there, one is not" "ok failure" "$(says gpio)"
+same "nothing was driven" 0 "$(cat "$root/dev/gpio/pinctrl-rp1/17")"
+rm -r "$root/dev/gpio"
+same "no watchdog, which can be lived with" warning "$(says watchdog)"
+: >"$root/dev/watchdog"
+mkdir -p "$root/sys/devices/system/cpu/cpufreq/policy0"
+for name in cpuinfo_min_freq=1500000 cpuinfo_max_freq=2400000 scaling_cur_freq=1500000 scaling_max_freq=1800000; do
+    echo "${name#*=}" >"$root/sys/devices/system/cpu/cpufreq/policy0/${name%=*}"
+done
+doctor
+same "a watchdog, and cores that are capped" "ok warning" "$(says watchdog) $(says cores)"
+same "the watchdog was not started" 0 "$(wc -c <"$root/dev/watchdog")"
 broken "a full disk" disk ingest.min_free_mb=900000000
 broken "no modem" uplink "uplink.transport=serial" 2>/dev/null
 doctor --set uplink.transport=directory --set "uplink.target=$SCRATCH/none"

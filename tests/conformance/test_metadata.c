@@ -9,6 +9,8 @@
 #include <math.h>
 #include <unistd.h>
 
+static unsigned comments; /* pictures with a comment that is text */
+
 static const char *string(json_t *file, const char *key)
 {
     json_t     *value = json_object_get(file, key);
@@ -121,6 +123,10 @@ static void check_file(json_t *file)
               m.width, m.height);
     long long orientation = integer(file, "IFD0:Orientation", 0);
     CHECK((orientation >= 1 && orientation <= 8 ? orientation : 0) == m.orientation, "%s: orientation %u", path, m.orientation);
+    if (m.comment[0]) {
+        comments++;
+        CHECK(same_text(string(file, "ExifIFD:UserComment"), m.comment), "%s: comment %s", path, m.comment);
+    }
     check_time(path, file, &m);
     check_position(path, file, &m);
     if (json_object_get(file, "Reconyx:Sequence")) {
@@ -221,6 +227,7 @@ int main(void)
     static const char *const cards[] = {"hyperfire", "bushnell", "mixed-brands", "clock", "two-cameras"};
     for (size_t i = 0; i < sizeof cards / sizeof *cards; i++)
         check_card(shared, cards[i]);
+    CHECK(comments > 0, "%u of them have a comment", comments);
     check_cuts(shared);
     return tap_done();
 }

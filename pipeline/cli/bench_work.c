@@ -1,5 +1,6 @@
 /* bench_work.c: the stages of reading an event, one by one, on the open model. Ids and pixels are noise from a fixed seed: speed does not depend on
  * them. */
+#include "base/log.h"
 #include "pipeline/cli/bench.h"
 #include "pipeline/model/sampler.h"
 
@@ -44,9 +45,16 @@ static double matrix_bytes(const struct nj_matrix *matrix)
     }
 }
 
+/* What an adapter that is kept apart adds to that. */
+static double adapter_bytes(const struct nj_matrix *matrix)
+{
+    return matrix->low_rank ? (double)sizeof(float) * matrix->low_rank->rank * ((double)matrix->rows + matrix->cols) : 0;
+}
+
 struct cost {
     double prefill_values; /* weights that a prompt token without wanted logits meets */
-    double decode_bytes;   /* of all weights without the head */
+    double decode_bytes;   /* of all weights without the head, adapter included */
+    double adapter_bytes;
 };
 
 static struct cost text_cost(const struct nj_weights *weights)
@@ -62,7 +70,8 @@ static struct cost text_cost(const struct nj_weights *weights)
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
             if (all[i]->rows == 0)
                 continue;
-            cost.decode_bytes += matrix_bytes(all[i]);
+            cost.decode_bytes += matrix_bytes(all[i]) + adapter_bytes(all[i]);
+            cost.adapter_bytes += adapter_bytes(all[i]);
             if (l + 1 < own || (l + 1 == own && i < 2))
                 cost.prefill_values += matrix_values(all[i]);
         }
@@ -142,6 +151,9 @@ static nj_status measure_text(struct nj_bench *bench, struct work *work, struct 
     enum nj_limit         limit     = bench->power_saver ? NJ_LIMIT_INT8 : NJ_LIMIT_INT16;
     struct nj_measurement prompt    = {"prefill, 512 tokens", "tokens/s", PROMPT, limit, 2 * cost.prefill_values * PROMPT, prefill, work};
     nj_status             status    = nj_bench_run(bench, &prompt, error);
+    if (cost.adapter_bytes > 0)
+        nj_log(NJ_LOG_INFO, "the adapter that is kept apart adds %.0f MB to the %.0f MB that each answered token reads",
+               cost.adapter_bytes / 1e6, (cost.decode_bytes - cost.adapter_bytes + head) / 1e6);
     for (size_t i = 0; status == NJ_OK && i < sizeof batches / sizeof *batches; i++) {
         char                  name[LABEL_BYTES];
         struct nj_measurement answer = {name, "tokens/s", (double)batches[i] * DECODE_RUN, NJ_LIMIT_READ, 0, decode, work};

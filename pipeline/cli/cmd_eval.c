@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "pipeline/cli/cli.h"
+#include "pipeline/cli/eval_groups.h"
 #include "pipeline/cli/open_model.h"
 #include "pipeline/sentinel/answer.h"
 #include "pipeline/sentinel/reader.h"
@@ -21,15 +22,17 @@
 #define SOFT_TOKENS 280
 
 struct evaluation {
-    struct nj_cli   *cli;
-    const char      *labels, *model;
-    char             card[4096];
-    bool             exact;
-    int64_t          limit;
-    struct nj_score *score;
-    struct nj_text   each; /* one line an event, when asked for */
-    bool             show_each;
-    const char      *calibrate; /* file to write, or NULL */
+    struct nj_cli        *cli;
+    const char           *labels, *model;
+    char                  card[4096];
+    bool                  exact;
+    int64_t               limit;
+    struct nj_score      *score;
+    struct nj_eval_groups groups;
+    const char           *task, *mode; /* only these rows; NULL: all */
+    struct nj_text        each;        /* one line an event, when asked for */
+    bool                  show_each;
+    const char           *calibrate; /* file to write, or NULL */
     struct {
         struct nj_outcome *data;
         size_t             count, room;
@@ -115,13 +118,16 @@ static nj_status score_text(struct evaluation *e, const json_t *row, const json_
     if (status != NJ_OK)
         return status;
     nj_answer_read(json_string_value(raw), json_string_length(raw), &answer);
+    bool authors =
+        nj_answer_valid_for(json_string_value(json_object_get(row, "scorer")), json_string_value(raw), json_string_length(raw), &answer);
+    nj_eval_groups_add(&e->groups, row, answer.strict, authors);
     if (from) {
         struct nj_score_row scored = {.label            = &label,
                                       .label_review     = label.review_needed == NJ_YES,
                                       .label_has_review = label.review_needed != NJ_UNSAID,
                                       .answer           = answer.outcome == NJ_ANSWER_READ ? &answer.event : NULL,
                                       .strict_json      = answer.strict,
-                                      .authors_valid    = answer.authors_valid};
+                                      .authors_valid    = authors};
         nj_score_add(e->score, &scored);
     } else { /* only the form of the answer can be judged */
         e->score->events++;
@@ -129,7 +135,7 @@ static nj_status score_text(struct evaluation *e, const json_t *row, const json_
         e->score->json_valid.n++;
         e->score->json_valid.right += answer.strict;
         e->score->authors_valid.n++;
-        e->score->authors_valid.right += answer.authors_valid;
+        e->score->authors_valid.right += authors;
     }
     nj_answer_free(&answer);
     return NJ_OK;
@@ -269,9 +275,10 @@ static nj_status score_rows(struct evaluation *e, const char *text, size_t size,
         json_t     *row    = NULL;
         number++;
         if (length) {
-            status            = nj_json_parse(e->labels, text + at, length, &row, error);
-            const json_t *raw = json_object_get(row, "raw") ? json_object_get(row, "raw") : json_object_get(row, "answer");
-            if (status == NJ_OK)
+            status               = nj_json_parse(e->labels, text + at, length, &row, error);
+            const json_t *raw    = json_object_get(row, "raw") ? json_object_get(row, "raw") : json_object_get(row, "answer");
+            bool          wanted = (!e->task || !strcmp(e->task, nj_eval_task(row))) && (!e->mode || !strcmp(e->mode, nj_eval_mode(row)));
+            if (status == NJ_OK && wanted)
                 status = json_is_string(raw) ? score_text(e, row, raw, error) : score_event(e, row, number, error);
             json_decref(row);
             if (status != NJ_OK)
@@ -293,6 +300,8 @@ int nj_cmd_eval(struct nj_cli *cli, int argc, char **argv)
                                           {"each", no_argument, NULL, 'e'},
                                           {"exact", no_argument, NULL, 'x'},
                                           {"calibrate", required_argument, NULL, 'k'},
+                                          {"task", required_argument, NULL, 't'},
+                                          {"mode", required_argument, NULL, 'o'},
                                           {0}};
     struct evaluation          e       = {.cli = cli, .model = cli->conf.model.path};
     bool                       json    = false;
@@ -312,6 +321,10 @@ int nj_cmd_eval(struct nj_cli *cli, int argc, char **argv)
             e.show_each = true;
         else if (option == 'k')
             e.calibrate = optarg;
+        else if (option == 't')
+            e.task = optarg;
+        else if (option == 'o')
+            e.mode = optarg;
         else if (option == 'x')
             e.exact = true;
         else
@@ -336,10 +349,15 @@ int nj_cmd_eval(struct nj_cli *cli, int argc, char **argv)
     if (status == NJ_OK)
         status = score_rows(&e, text, size, &cli->error);
     if (status == NJ_OK) {
+        struct nj_text groups = {0};
+        nj_eval_groups_json(&e.groups, &groups);
         if (json)
-            nj_score_json(e.score, &e.each);
-        else
+            nj_score_json(e.score, groups.data, &e.each);
+        else {
             nj_score_print(e.score, &e.each);
+            nj_eval_groups_print(&e.groups, &e.each);
+        }
+        nj_text_free(&groups);
         fwrite(e.each.data, 1, e.each.length, stdout);
     }
     if (status == NJ_OK && e.calibrate)

@@ -34,12 +34,13 @@ const struct nj_command_entry nj_commands[] = {
      "Changes nothing. A warning is something that the station can live with; a failure (exit status 1) is not. Run it as the station's "
      "user:\n"
      "`sudo -u nightjar nightjar doctor`."},
-    {"eval", "LABELS.jsonl [-m MODEL] [--card DIR] [--limit N] [--each] [--calibrate FILE] [--json] [--exact]",
+    {"eval", "LABELS.jsonl [-m MODEL] [--card DIR] [--task TASK] [--mode MODE] [--limit N] [--each] [--calibrate FILE] [--json] [--exact]",
      "answers scored against labels, n beside each rate", nj_cmd_eval,
      "A row is an event with its files and what is true of it (as trapcam writes it), or an answer of another runtime in \"raw\", with or\n"
      "without its \"label\". Two tables: strict (every event counts) and the authors'. Beside them confusion of species and how far the\n"
      "stated probabilities hold.\n"
      "  --card DIR   where the files are (LABELS without .truth.jsonl)\n"
+     "  --task, --mode  only rows whose \"phase\" (or \"task\") and \"mode\" are these; all rows are counted by both\n"
      "  --each       also a line an event: label, answer, probability\n"
      "  --calibrate FILE  fit how often an answer of that probability was right. Put as MODEL.calibration.json beside the model, the table "
      "gives\n"

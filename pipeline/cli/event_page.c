@@ -59,10 +59,18 @@ static void show_corrected_clock(const char *started_at, int64_t offset)
     line("Corrected", "%s (%+lld s, as a ranger set it; so in reports and exports)", text, (long long)offset);
 }
 
+/* What the head tells the lines below it. */
+struct page {
+    bool waits, calibrated;
+};
+
 static nj_status show_head(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
 {
-    bool *waits = user;
-    *waits      = strcmp(TEXT("state"), "done") != 0 && strcmp(TEXT("state"), "failed") != 0;
+    static const char mark[] = " (calibrated)";
+    struct page      *page   = user;
+    size_t            length = strlen(TEXT("model")), size = sizeof mark - 1;
+    page->waits      = strcmp(TEXT("state"), "done") != 0 && strcmp(TEXT("state"), "failed") != 0;
+    page->calibrated = length > size && !strcmp(TEXT("model") + length - size, mark);
     line("Event", "%s  station %s, card %s%s%s", TEXT("event_id"), TEXT("station"), TEXT("card"), *TEXT("camera") ? ", camera " : "",
          TEXT("camera"));
     if (IS_SET("started_at"))
@@ -91,11 +99,12 @@ static void add_word(struct nj_text *text, const struct nj_db_value *value, cons
         nj_text_addf(text, ", %s", word);
 }
 
-static nj_status show_detection(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
+static nj_status show_seen(const char *title, const struct page *page, const char *const *names, const struct nj_db_value *values,
+                           size_t count)
 {
     static const char *const behaviours[] = {"standing", "resting", "moving", "eating", "interacting"};
     struct nj_text           text         = {0};
-    nj_text_addf(&text, "%s%s x %s", user ? "the model said " : "", *TEXT("count_bin") ? TEXT("count_bin") : "?",
+    nj_text_addf(&text, "%s%s x %s", strcmp(title, "Seen") ? "the model said " : "", *TEXT("count_bin") ? TEXT("count_bin") : "?",
                  *TEXT("display_name") ? TEXT("display_name") : TEXT("species"));
     for (size_t i = 0; i < sizeof behaviours / sizeof behaviours[0]; i++)
         add_word(&text, nj_row_value(behaviours[i], names, values, count), behaviours[i]);
@@ -103,12 +112,22 @@ static nj_status show_detection(void *user, const char *const *names, const stru
     if (*TEXT("confidence"))
         nj_text_addf(&text, "; confidence %s", TEXT("confidence"));
     if (IS_SET("probability"))
-        nj_text_addf(&text, ", probability %.2f", REAL("probability"));
+        nj_text_addf(&text, ", %sprobability %.2f", page->calibrated ? "" : "raw ", REAL("probability"));
     if (*TEXT("runner_up"))
         nj_text_addf(&text, " (next: %s %.2f)", TEXT("runner_up"), REAL("runner_up_probability"));
-    line(user ? "Model" : "Seen", "%s", text.data ? text.data : "");
+    line(title, "%s", text.data ? text.data : "");
     nj_text_free(&text);
     return NJ_OK;
+}
+
+static nj_status show_detection(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
+{
+    return show_seen("Seen", user, names, values, count);
+}
+
+static nj_status show_model_detection(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
+{
+    return show_seen("Model", user, names, values, count);
 }
 
 static nj_status show_behaviour(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
@@ -170,20 +189,20 @@ static nj_status show_choice(void *user, const char *const *names, const struct 
 
 nj_status nj_event_page(struct nj_db *db, const char *id, bool choices, struct nj_error *error)
 {
+    struct page page = {0};
     const struct {
         const char   *view;
         nj_db_on_row *callback;
         void         *user;
         bool          wanted;
     } parts[] = {
-        {"detections", show_detection, NULL, true}, {"model_detections", show_detection, (void *)(uintptr_t)1, true},
-        {"behaviours", show_behaviour, NULL, true}, {"reasons", show_reason, NULL, true},
-        {"reviews", show_review, NULL, true},       {"frames", show_frame, NULL, true},
-        {"choices", show_choice, NULL, choices},    {"event_decisions", show_decision, NULL, true},
+        {"detections", show_detection, &page, true}, {"model_detections", show_model_detection, &page, true},
+        {"behaviours", show_behaviour, NULL, true},  {"reasons", show_reason, NULL, true},
+        {"reviews", show_review, NULL, true},        {"frames", show_frame, NULL, true},
+        {"choices", show_choice, NULL, choices},     {"event_decisions", show_decision, NULL, true},
     };
-    bool               waits  = false;
     struct nj_db_query query  = {.view = "event_details", .event_id = id};
-    nj_status          status = nj_db_select(db, &query, show_head, &waits, error);
+    nj_status          status = nj_db_select(db, &query, show_head, &page, error);
     for (size_t i = 0; status == NJ_OK && i < sizeof parts / sizeof parts[0]; i++) {
         query.view = parts[i].view;
         if (parts[i].wanted)
@@ -191,7 +210,7 @@ nj_status nj_event_page(struct nj_db *db, const char *id, bool choices, struct n
     }
     /* what the scheduler did lately says why nothing is read at all */
     struct nj_db_query lately = {.view = "decisions", .newest_first = true, .limit = 3};
-    if (status == NJ_OK && waits)
+    if (status == NJ_OK && page.waits)
         status = nj_db_select(db, &lately, show_decision, NULL, error);
     return status;
 }

@@ -274,6 +274,26 @@ void nj_answer_read(const char *text, size_t size, struct nj_answer_text *out)
     nj_text_free(&plain);
 }
 
+bool nj_answer_valid_for(const char *scorer, const char *text, size_t size, const struct nj_answer_text *answer)
+{
+    bool        fence = false;
+    struct span s     = without_fence((struct span){text, text + size}, &fence);
+    json_t     *value = NULL;
+    bool        valid = answer->authors_valid;
+    if (scorer && !strcmp(scorer, "scorer 1")) {
+        value = parse(s);
+        valid |= json_is_array(value);
+    } else if (scorer && !strcmp(scorer, "curation")) {
+        const char *open = memchr(text, '{', size), *close = text + size;
+        while (open && close > open && close[-1] != '}')
+            close--;
+        value = open && close > open ? parse((struct span){open, close}) : NULL;
+        valid = json_is_object(value);
+    }
+    json_decref(value);
+    return valid;
+}
+
 void nj_answer_free(struct nj_answer_text *answer)
 {
     json_decref(answer->document);

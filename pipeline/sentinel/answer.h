@@ -38,6 +38,9 @@ struct nj_answer_text {                   /* release with nj_answer_free */
 };
 
 void nj_answer_read(const char *text, size_t size, struct nj_answer_text *out);
+/* What the scorer that made a published row calls valid: "scorer 1" takes lists, too, "curation" what stands between the first { and the last }; any other, or
+ * NULL: authors_valid. */
+bool nj_answer_valid_for(const char *scorer, const char *text, size_t size, const struct nj_answer_text *answer);
 void nj_answer_free(struct nj_answer_text *answer);
 
 /* Index of a species however it is written: label in any case, spaces, `_`, `-` and apostrophes aside, display or scientific name. -1: none; then *group

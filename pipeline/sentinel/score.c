@@ -191,7 +191,7 @@ void nj_score_print(const struct nj_score *score, struct nj_text *out)
                          score->reliability[i].n);
 }
 
-void nj_score_json(const struct nj_score *score, struct nj_text *out)
+void nj_score_json(const struct nj_score *score, const char *more, struct nj_text *out)
 {
     struct named_rate rates[RATES];
     name_rates(score, rates);
@@ -205,6 +205,6 @@ void nj_score_json(const struct nj_score *score, struct nj_text *out)
             nj_text_addf(out, ",\"%s\":{\"rate\":null,\"n\":0}", rates[i].key);
     }
     double error = nj_score_calibration_error(score);
-    nj_text_addf(out, isnan(error) ? ",\"calibration_error\":null}" : ",\"calibration_error\":%.6f}", error);
-    nj_text_add(out, "\n");
+    nj_text_addf(out, isnan(error) ? ",\"calibration_error\":null" : ",\"calibration_error\":%.6f", error);
+    nj_text_addf(out, "%s}\n", more ? more : "");
 }

@@ -49,8 +49,8 @@ struct nj_interval nj_wilson(struct nj_rate rate);
 /* Expected calibration error of the species probabilities; NAN without any. */
 double nj_score_calibration_error(const struct nj_score *score);
 
-/* The tables for people, or one JSON object. */
+/* The tables for people, or one JSON object; `more` (or NULL) is put in behind its last member. */
 void nj_score_print(const struct nj_score *score, struct nj_text *out);
-void nj_score_json(const struct nj_score *score, struct nj_text *out);
+void nj_score_json(const struct nj_score *score, const char *more, struct nj_text *out);
 
 #endif

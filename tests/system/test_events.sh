@@ -28,7 +28,7 @@ same "an unknown state too" 2 $?
 leopard=$(ask "select event_id from detections where species = 'leopard'")
 short=$(echo "$leopard" | cut -c 1-7)
 "$NIGHTJAR" events show "$short" --choices >"$SCRATCH/page"
-for words in "$leopard" "1 x Leopard" "probability 0.41 (next: serval 0.38)" "a rare species [rare_species, a rule]" \
+for words in "$leopard" "1 x Leopard" "raw probability 0.41 (next: serval 0.38)" "a rare species [rare_species, a rule]" \
     "not sure of the species [species_unsure, a probability]" "IMG_0004c.JPG" "/detections/0/species = leopard"; do
     check "show says: $words" grep -qF -- "$words" "$SCRATCH/page"
 done

@@ -1,5 +1,6 @@
 #include "pipeline/cli/bench.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +14,13 @@ double nj_bench_now(const struct nj_bench *bench)
 {
     struct timespec now;
     clock_gettime(bench->cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &now);
-    return ((double)now.tv_sec + 1e-9 * (double)now.tv_nsec) / (bench->cpu_time ? nj_pool_threads(bench->session->pool) : 1);
+    return ((double)now.tv_sec + 1e-9 * (double)now.tv_nsec) / (bench->cpu_time ? nj_pool_threads(bench->pool) : 1);
 }
 
-nj_status nj_bench_open(struct nj_session *session, struct nj_bench *out, struct nj_error *error)
+nj_status nj_bench_open(struct nj_engine *engine, struct nj_pool *pool, struct nj_bench *out, struct nj_error *error)
 {
     uint32_t features = nj_cpu_detect();
-    *out              = (struct nj_bench){.session = session, .memory_bytes = READ_BYTES};
+    *out              = (struct nj_bench){.engine = engine, .weights = nj_engine_weights(engine), .pool = pool, .memory_bytes = READ_BYTES};
     if (!nj_cpu_mask(getenv("NJ_CPU"), &features))
         return nj_fail(error, "NJ_CPU: no such instruction set");
     nj_kernels_init(&out->kernels, features);
@@ -60,12 +61,12 @@ static void peak_body(void *arg, size_t index, unsigned thread)
 double nj_bench_limit(struct nj_bench *bench, enum nj_limit limit)
 {
     struct peak peak    = {.bench = bench, .limit = limit};
-    size_t      threads = nj_pool_threads(bench->session->pool), count = threads < 256 ? threads : 256;
+    size_t      threads = nj_pool_threads(bench->pool), count = threads < 256 ? threads : 256;
     double      done = 0;
     if (limit == NJ_LIMIT_READ)
         count = READ_BYTES / READ_PORTION;
     double before = nj_bench_now(bench);
-    nj_pool_run(bench->session->pool, count, peak_body, &peak);
+    nj_pool_run(bench->pool, count, peak_body, &peak);
     double seconds = nj_bench_now(bench) - before;
     for (size_t i = 0; i < count && limit != NJ_LIMIT_READ; i++)
         done += (double)peak.done[i];
@@ -84,38 +85,79 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *values, size_t count)
+double nj_bench_median(double *values, size_t count)
 {
     qsort(values, count, sizeof *values, compare);
     return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-static void print_line(const struct nj_bench *bench, const struct nj_measurement *m, double *rates, double *shares, size_t count)
+static void print_line(const struct nj_bench *bench, const struct nj_measurement *m, double *rates, double *shares, double joules,
+                       size_t count)
 {
-    double  rate = median(rates, count), share = m->limit ? median(shares, count) : 0;
+    double  rate = nj_bench_median(rates, count), share = m->limit ? nj_bench_median(shares, count) : 0;
     double *spread = m->limit ? shares : rates, low = spread[0], high = spread[count - 1], middle = m->limit ? share : rate;
-    if (bench->json)
-        printf(
-            "{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"limit\": \"%s\", \"of_limit\": %.4f, \"low\": %.6g, \"high\": %.6g, "
-            "\"runs\": %zu, \"peak_mib\": %.0f}\n",
-            m->name, rate, m->unit, nj_limit_name(m->limit), share, low, high, count, nj_bench_peak_memory());
-    else if (m->limit)
-        printf("%-34s %10.3f %-10s %5.1f %% of %-6s  (%.1f to %.1f)  %6.0f MiB\n", m->name, rate, m->unit, 100 * share,
-               nj_limit_name(m->limit), 100 * low, 100 * high, nj_bench_peak_memory());
-    else
-        printf("%-34s %10.3f %-10s %20s (%.0f %% to %.0f %%)  %6.0f MiB\n", m->name, rate, m->unit, "", 100 * low / middle,
-               100 * high / middle, nj_bench_peak_memory());
+    if (bench->json) {
+        printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"limit\": \"%s\", \"of_limit\": %.4f, \"low\": %.6g, \"high\": "
+               "%.6g, \"runs\": %zu, \"peak_mib\": %.0f",
+               m->name, rate, m->unit, nj_limit_name(m->limit), share, low, high, count, nj_bench_peak_memory(bench));
+        if (!isnan(joules))
+            printf(", \"joules\": %.6g", joules);
+        printf("}\n");
+    } else {
+        char use[32] = "";
+        if (!isnan(joules))
+            snprintf(use, sizeof use, "  %.1f J", joules);
+        if (m->limit)
+            printf("%-40s %10.3f %-10s %5.1f %% of %-6s  (%.1f to %.1f)  %6.0f MiB%s\n", m->name, rate, m->unit, 100 * share,
+                   nj_limit_name(m->limit), 100 * low, 100 * high, nj_bench_peak_memory(bench), use);
+        else
+            printf("%-40s %10.3f %-10s %20s (%.0f %% to %.0f %%)  %6.0f MiB%s\n", m->name, rate, m->unit, "", 100 * low / middle,
+                   100 * high / middle, nj_bench_peak_memory(bench), use);
+    }
     fflush(stdout);
+}
+
+/* From here on the system counts the largest memory anew. */
+static void forget_peak(void)
+{
+    FILE *file = fopen("/proc/self/clear_refs", "we");
+    if (!file)
+        return;
+    fputs("5", file);
+    fclose(file);
+}
+
+double nj_bench_joules(void)
+{
+    char   path[64];
+    double total = 0;
+    int    found = 0;
+    for (int package = 0; package < 16; package++) {
+        double microjoules;
+        snprintf(path, sizeof path, "/sys/class/powercap/intel-rapl:%d/energy_uj", package);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            break;
+        if (fscanf(file, "%lf", &microjoules) == 1) {
+            total += microjoules;
+            found++;
+        }
+        fclose(file);
+    }
+    return found ? total / 1e6 : NAN;
 }
 
 nj_status nj_bench_run(struct nj_bench *bench, const struct nj_measurement *m, struct nj_error *error)
 {
-    double rates[NJ_BENCH_REPEATS], shares[NJ_BENCH_REPEATS];
+    double rates[NJ_BENCH_REPEATS], shares[NJ_BENCH_REPEATS], joules = 0;
     if (bench->only && !strstr(m->name, bench->only))
         return NJ_OK;
+    forget_peak();
     for (uint32_t i = 0; i < bench->repeats; i++) {
         double    seconds = 0, limit = m->limit ? nj_bench_limit(bench, m->limit) : 0;
+        double    before = nj_bench_joules();
         nj_status status = m->work(m->arg, &seconds, error);
+        joules += (nj_bench_joules() - before) / bench->repeats;
         if (status != NJ_OK)
             return status;
         /* The limit on both sides of the work, so that a change of clock in between counts half. */
@@ -123,11 +165,11 @@ nj_status nj_bench_run(struct nj_bench *bench, const struct nj_measurement *m, s
         rates[i]  = m->amount / seconds;
         shares[i] = m->limit ? m->limit_amount / seconds / limit : 0;
     }
-    print_line(bench, m, rates, shares, bench->repeats);
+    print_line(bench, m, rates, shares, joules, bench->repeats);
     return NJ_OK;
 }
 
-double nj_bench_peak_memory(void)
+double nj_bench_peak_memory(const struct nj_bench *bench)
 {
     char   line[256];
     double kilobytes = 0;
@@ -137,5 +179,5 @@ double nj_bench_peak_memory(void)
             break;
     if (file)
         fclose(file);
-    return kilobytes / 1024;
+    return kilobytes / 1024 - (double)bench->memory_bytes / (1 << 20);
 }

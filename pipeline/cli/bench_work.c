@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "pipeline/cli/bench.h"
 #include "pipeline/model/sampler.h"
+#include "pipeline/picture/picture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,6 @@
 
 struct work {
     struct nj_bench    *bench;
-    struct nj_session  *session;
     struct nj_sequence *sequences[MOST_BATCH];
     int32_t            *ids; /* [PROMPT + DECODE_RUN] */
     float              *logits;
@@ -93,7 +93,7 @@ static nj_status prefill(void *arg, double *seconds, struct nj_error *error)
     struct nj_step step = {.sequence = work->sequences[0], .ids = work->ids, .count = PROMPT};
     nj_sequence_reset(work->sequences[0]);
     double    before = nj_bench_now(work->bench);
-    nj_status status = nj_engine_step(work->session->engine, &step, 1, error);
+    nj_status status = nj_engine_step(work->bench->engine, &step, 1, error);
     *seconds         = nj_bench_now(work->bench) - before;
     return status;
 }
@@ -114,7 +114,7 @@ static nj_status fill_sequences(struct work *work, struct nj_error *error)
 static nj_status decode(void *arg, double *seconds, struct nj_error *error)
 {
     struct work *work  = arg;
-    size_t       vocab = work->session->weights->config.text.vocab_size;
+    size_t       vocab = work->bench->weights->config.text.vocab_size;
     for (uint32_t i = 0; i < MOST_BATCH; i++)
         if (nj_sequence_length(work->sequences[i]) > PROMPT)
             nj_sequence_reset(work->sequences[i]);
@@ -128,7 +128,7 @@ static nj_status decode(void *arg, double *seconds, struct nj_error *error)
                                         .count    = 1,
                                         .want     = NJ_WANT_LAST,
                                         .logits   = work->logits + i * vocab};
-        status = nj_engine_step(work->session->engine, steps, work->batch, error);
+        status = nj_engine_step(work->bench->engine, steps, work->batch, error);
     }
     *seconds = nj_bench_now(work->bench) - before;
     return status;
@@ -138,7 +138,7 @@ static nj_status picture(void *arg, double *seconds, struct nj_error *error)
 {
     struct work *work   = arg;
     double       before = nj_bench_now(work->bench);
-    nj_status    status = nj_engine_vision(work->session->engine, work->rgb, work->width, work->height, work->features, error);
+    nj_status    status = nj_engine_vision(work->bench->engine, work->rgb, work->width, work->height, work->features, error);
     *seconds            = nj_bench_now(work->bench) - before;
     return status;
 }
@@ -146,8 +146,8 @@ static nj_status picture(void *arg, double *seconds, struct nj_error *error)
 static nj_status measure_text(struct nj_bench *bench, struct work *work, struct nj_error *error)
 {
     static const uint32_t batches[] = {1, 4, 8};
-    struct cost           cost      = text_cost(work->session->weights);
-    double                head      = matrix_bytes(&work->session->weights->head);
+    struct cost           cost      = text_cost(work->bench->weights);
+    double                head      = matrix_bytes(&work->bench->weights->head);
     enum nj_limit         limit     = bench->power_saver ? NJ_LIMIT_INT8 : NJ_LIMIT_INT16;
     struct nj_measurement prompt    = {"prefill, 512 tokens", "tokens/s", PROMPT, limit, 2 * cost.prefill_values * PROMPT, prefill, work};
     nj_status             status    = nj_bench_run(bench, &prompt, error);
@@ -168,7 +168,7 @@ static nj_status measure_text(struct nj_bench *bench, struct work *work, struct 
 static nj_status measure_pictures(struct nj_bench *bench, struct work *work, struct nj_error *error)
 {
     static const uint32_t   budgets[] = {70, 140, 280};
-    const struct nj_config *config    = &work->session->weights->config;
+    const struct nj_config *config    = &work->bench->weights->config;
     nj_status               status    = NJ_OK;
     for (size_t i = 0; config->vision.layers && status == NJ_OK && i < sizeof budgets / sizeof *budgets; i++) {
         char                  name[LABEL_BYTES];
@@ -186,7 +186,7 @@ static nj_status measure_pictures(struct nj_bench *bench, struct work *work, str
 
 static nj_status make_work(struct work *work, struct nj_error *error)
 {
-    const struct nj_config *config = &work->session->weights->config;
+    const struct nj_config *config = &work->bench->weights->config;
     struct nj_random        random;
     nj_status               status = NJ_OK;
     size_t                  pixels = (size_t)1200 * 1200 * 3; /* more than any of the pictures below */
@@ -204,17 +204,43 @@ static nj_status make_work(struct work *work, struct nj_error *error)
     for (size_t i = 0; i < pixels; i++)
         work->rgb[i] = (uint8_t)(nj_random_unit(&random) * 256);
     for (uint32_t i = 0; status == NJ_OK && i < MOST_BATCH; i++)
-        status = nj_sequence_open(work->session->engine, PROMPT + DECODE_RUN, &work->sequences[i], error);
+        status = nj_sequence_open(work->bench->engine, PROMPT + DECODE_RUN, &work->sequences[i], error);
     return status;
 }
 
-nj_status nj_bench_model(struct nj_bench *bench, struct nj_error *error)
+/* The same measurements once more, in turn with the peer. */
+static nj_status beside_peer(struct nj_bench *bench, struct work *work, const char *command, struct nj_error *error)
 {
-    struct work work   = {.bench = bench, .session = bench->session};
+    struct nj_bench_event *alone = NULL, *four = NULL;
+    struct nj_measurement  prompt = {"prefill, 512 tokens", "tokens/s", PROMPT, NJ_LIMIT_NONE, 0, prefill, work};
+    struct nj_measurement  token  = {"decode, whole head, batch 1", "tokens/s", DECODE_RUN, NJ_LIMIT_NONE, 0, decode, work};
+    nj_status              status = nj_bench_event_open(bench, &alone, error);
+    work->batch                   = 1;
+    if (status == NJ_OK)
+        status = nj_bench_event_open(bench, &four, error);
+    if (status == NJ_OK) {
+        struct nj_peer_work list[4] = {{"prefill_tps", &prompt}, {"decode_tps", &token}};
+        size_t              count   = 2;
+        if ((list[count].ours = nj_bench_events(alone, 1)))
+            list[count++].key = "event_s";
+        if ((list[count].ours = nj_bench_events(four, 4)))
+            list[count++].key = "event_s";
+        status = nj_bench_peer(bench, command, list, count, error);
+    }
+    nj_bench_event_close(alone);
+    nj_bench_event_close(four);
+    return status;
+}
+
+nj_status nj_bench_model(struct nj_bench *bench, const char *peer, struct nj_error *error)
+{
+    struct work work   = {.bench = bench};
     nj_status   status = make_work(&work, error);
-    if (status == NJ_OK)
+    if (status == NJ_OK && peer)
+        status = beside_peer(bench, &work, peer, error);
+    else if (status == NJ_OK)
         status = measure_text(bench, &work, error);
-    if (status == NJ_OK)
+    if (status == NJ_OK && !peer)
         status = measure_pictures(bench, &work, error);
     for (uint32_t i = 0; i < MOST_BATCH; i++)
         nj_sequence_close(work.sequences[i]);

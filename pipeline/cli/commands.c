@@ -16,12 +16,18 @@ const struct nj_command_entry nj_commands[] = {
      "returned go to stderr, one JSON object a line. --seconds N ends it in good order (status 75) when it takes longer. No thoughts, no "
      "pictures.\n"
      "--lora DIR adds an adapter, --mmproj FILE the vision tower of a GGUF model, --exact computes in fp32."},
-    {"bench", "[-m MODEL] [--only PART] [--runs N] [--power-saver | --exact] [--cpu-time] [--json]",
+    {"bench",
+     "[-m MODEL] [--peer CMD | --agree N [--prompt-tokens N]] [--only PART] [--runs N] [--power-saver | --exact] [--cpu-time] [--json] | "
+     "--make-model "
+     "FILE.nj",
      "speed and memory on this machine, beside its own limits", nj_cmd_bench,
      "Every line is measured in turn with the limit it is compared to: int16, int8 and fp32 multiply-adds of this processor, or reading of "
      "memory.\n"
      "--cpu-time counts processor time, for a machine that others use too.\n"
-     "--only PART keeps the lines whose name contains PART. `convert --random e4b -o FILE.nj` makes a model of the true shapes."},
+     "--only PART keeps the lines whose name contains PART. --make-model writes random weights of the true shapes.\n"
+     "--peer CMD runs a shell command in turn with ours; the JSON object that it prints last holds prefill_tps and decode_tps, or "
+     "event_s.\n"
+     "--agree N compares both fast engines with the exact one on N random prompts."},
     {"clock", "ID TIME|±SPAN [--by NAME]", "say that a camera's clock was wrong", nj_cmd_clock,
      "TIME is when the event truly began (2021-06-30T05:12:00); a span (+3600, -2h, +1d) is added to what is added already. Holds for all "
      "pictures\n"

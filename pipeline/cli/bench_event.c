@@ -1,0 +1,172 @@
+/* bench_event.c: the answer under the event's schema, and whole events of three pictures, alone and together, on the open model. Pictures are noise. */
+#include "pipeline/cli/bench.h"
+#include "pipeline/model/sampler.h"
+#include "pipeline/sentinel/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_BATCH  8u
+#define FRAMES      3u
+#define WIDTH       1920u
+#define HEIGHT      1080u
+#define SOFT_TOKENS 280u
+#define CONTEXT     512u /* positions in front of an answer that is measured alone */
+#define LIMIT       1024u
+#define LABEL_BYTES 64
+
+struct nj_bench_event {
+    struct nj_bench      *bench;
+    struct nj_conf        conf;
+    struct nj_tokenizer  *tokenizer;
+    struct nj_vocabulary *vocabulary;
+    struct nj_reader     *reader;
+    struct nj_grammar    *grammar;
+    struct nj_picture     frames[FRAMES];
+    struct nj_sequence   *sequences[MOST_BATCH];
+    int32_t               ids[CONTEXT];
+    uint32_t              batch;
+    struct nj_measurement measurement;
+};
+
+static const struct nj_event_record record = {
+    .event_id = "BENCH", .site_id = "D04", .local_datetime = "2010-08-16T14:51:32", .hour = 14, .frame_count = FRAMES};
+
+static nj_status read_events(void *arg, double *seconds, struct nj_error *error)
+{
+    struct nj_bench_event *event              = arg;
+    struct nj_burst_input  inputs[MOST_BATCH] = {0};
+    struct nj_reading      readings[MOST_BATCH];
+    for (uint32_t i = 0; i < event->batch; i++)
+        inputs[i] = (struct nj_burst_input){.record = record, .frames = event->frames, .soft_tokens = SOFT_TOKENS};
+    double    before = nj_bench_now(event->bench);
+    nj_status status = nj_reader_read(event->reader, inputs, event->batch, readings, error);
+    *seconds         = nj_bench_now(event->bench) - before;
+    for (uint32_t i = 0; i < event->batch; i++)
+        nj_reading_free(&readings[i]);
+    return status;
+}
+
+/* What stands in front of the answer goes in unmeasured, all but its last position. */
+static nj_status make_context(struct nj_bench_event *event, struct nj_error *error)
+{
+    nj_status status = NJ_OK;
+    for (uint32_t i = 0; i < event->batch && status == NJ_OK; i++) {
+        if (!event->sequences[i])
+            status = nj_sequence_open(event->bench->engine, CONTEXT + LIMIT + NJ_GENERATE_ROOM, &event->sequences[i], error);
+        if (status != NJ_OK)
+            break;
+        nj_sequence_reset(event->sequences[i]);
+        struct nj_step step = {.sequence = event->sequences[i], .ids = event->ids, .count = CONTEXT - 1};
+        status =
+            i ? nj_sequence_copy(event->sequences[i], event->sequences[0], error) : nj_engine_step(event->bench->engine, &step, 1, error);
+    }
+    return status;
+}
+
+static nj_status answer(void *arg, double *seconds, struct nj_error *error)
+{
+    struct nj_bench_event *event                = arg;
+    struct nj_generation   together[MOST_BATCH] = {0};
+    nj_status              status               = make_context(event, error);
+    for (uint32_t i = 0; i < event->batch; i++)
+        together[i] = (struct nj_generation){.sequence     = event->sequences[i],
+                                             .prompt       = event->ids + CONTEXT - 1,
+                                             .prompt_count = 1,
+                                             .grammar      = event->grammar,
+                                             .limit        = LIMIT};
+    double before = nj_bench_now(event->bench);
+    if (status == NJ_OK)
+        status = nj_generate(event->bench->engine, event->tokenizer, event->vocabulary, together, event->batch, error);
+    *seconds                  = nj_bench_now(event->bench) - before;
+    event->measurement.amount = 0;
+    for (uint32_t i = 0; i < event->batch; i++) {
+        event->measurement.amount += (double)together[i].ids.count;
+        nj_generation_free(&together[i]);
+    }
+    return status;
+}
+
+nj_status nj_bench_event_open(struct nj_bench *bench, struct nj_bench_event **out, struct nj_error *error)
+{
+    const struct nj_weights *weights = bench->weights;
+    struct nj_bench_event   *event   = calloc(1, sizeof *event);
+    struct nj_random         random;
+    *out = event;
+    if (!event)
+        return nj_fail(error, "no memory for an event");
+    event->bench = bench;
+    nj_conf_defaults(&event->conf);
+    nj_random_seed(&random, 1);
+    for (uint32_t i = 0; i < CONTEXT; i++)
+        do
+            event->ids[i] = (int32_t)(nj_random_unit(&random) * weights->config.text.vocab_size);
+        while (event->ids[i] == weights->config.image_id);
+    for (uint32_t f = 0; f < FRAMES; f++) {
+        event->frames[f] = (struct nj_picture){.rgb = malloc((size_t)3 * WIDTH * HEIGHT), .width = WIDTH, .height = HEIGHT};
+        for (size_t i = 0; event->frames[f].rgb && i < (size_t)3 * WIDTH * HEIGHT; i++)
+            event->frames[f].rgb[i] = (uint8_t)(nj_random_next(&random) >> 56);
+        if (!event->frames[f].rgb)
+            return nj_fail(error, "no memory for pictures");
+    }
+    json_t   *schema = nj_event_schema(NJ_DIALECT_LIVE, &record);
+    nj_status status =
+        schema ? nj_grammar_compile("event", schema, NULL, &event->grammar, error) : nj_fail(error, "no memory for a schema");
+    json_decref(schema);
+    if (status == NJ_OK)
+        status = nj_weights_tokenizer(weights, &event->tokenizer, error);
+    if (status == NJ_OK)
+        status = nj_vocabulary_open(event->tokenizer, &event->vocabulary, error);
+    if (status == NJ_OK && weights->config.vision.layers)
+        status = nj_reader_open(bench->engine, event->tokenizer, event->vocabulary, &event->conf, "", &event->reader, error);
+    return status;
+}
+
+void nj_bench_event_close(struct nj_bench_event *event)
+{
+    if (!event)
+        return;
+    for (uint32_t i = 0; i < MOST_BATCH; i++)
+        nj_sequence_close(event->sequences[i]);
+    for (uint32_t f = 0; f < FRAMES; f++)
+        nj_picture_free(&event->frames[f]);
+    nj_reader_close(event->reader);
+    nj_grammar_close(event->grammar);
+    nj_vocabulary_close(event->vocabulary);
+    nj_tokenizer_close(event->tokenizer);
+    free(event);
+}
+
+/* Events an hour, `batch` of them together; NULL without a vision tower. */
+const struct nj_measurement *nj_bench_events(struct nj_bench_event *event, uint32_t batch)
+{
+    event->batch       = batch;
+    event->measurement = (struct nj_measurement){batch == 1 ? "event of three pictures, alone" : "events of three pictures, four together",
+                                                 "events/h",
+                                                 3600.0 * batch,
+                                                 NJ_LIMIT_NONE,
+                                                 0,
+                                                 read_events,
+                                                 event};
+    return event->reader ? &event->measurement : NULL;
+}
+
+nj_status nj_bench_answers(struct nj_bench *bench, struct nj_error *error)
+{
+    static const uint32_t  batches[] = {1, 4, 8};
+    struct nj_bench_event *event     = NULL;
+    nj_status              status    = nj_bench_event_open(bench, &event, error);
+    for (size_t i = 0; status == NJ_OK && i < sizeof batches / sizeof *batches; i++) {
+        char name[LABEL_BYTES];
+        snprintf(name, sizeof name, "answer under the schema, batch %u", batches[i]);
+        event->batch       = batches[i];
+        event->measurement = (struct nj_measurement){name, "tokens/s", 0, NJ_LIMIT_NONE, 0, answer, event};
+        status             = nj_bench_run(bench, &event->measurement, error);
+    }
+    for (uint32_t batch = 1; status == NJ_OK && batch <= 4; batch += 3)
+        if (nj_bench_events(event, batch))
+            status = nj_bench_run(bench, &event->measurement, error);
+    nj_bench_event_close(event);
+    return status;
+}

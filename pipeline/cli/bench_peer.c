@@ -1,0 +1,93 @@
+/* bench_peer.c: another program on the same work, in turn with ours. Its command prints one JSON object as its last line: "prefill_tps" and "decode_tps"
+ * (tokens a second, 512 positions, then one at a time), or "event_s" (seconds of a whole event of three pictures), and "peak_mib". */
+#include "base/json.h"
+#include "pipeline/cli/bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_PAIRS 4
+
+struct pair {
+    const char                  *key;
+    const struct nj_measurement *ours;
+    double                       ratios[NJ_BENCH_REPEATS], mine[NJ_BENCH_REPEATS], theirs[NJ_BENCH_REPEATS];
+};
+
+/* Runs the command and reads the last line that is an object. */
+static nj_status run_peer(const char *command, json_t **out, struct nj_error *error)
+{
+    char line[4096];
+    *out       = NULL;
+    FILE *pipe = popen(command, "r");
+    if (!pipe)
+        return nj_fail(error, "%s: cannot be started", command);
+    while (fgets(line, sizeof line, pipe)) {
+        json_t *object = json_loads(line, 0, NULL);
+        if (!json_is_object(object)) {
+            json_decref(object);
+            continue;
+        }
+        json_decref(*out);
+        *out = object;
+    }
+    int ended = pclose(pipe);
+    if (ended == 0 && *out)
+        return NJ_OK;
+    json_decref(*out);
+    *out = NULL;
+    return nj_fail(error, ended ? "%s: failed (status %d)" : "%s: printed no JSON object (status %d)", command, ended);
+}
+
+static double rate_of(const json_t *peer, const char *key)
+{
+    double value = json_number_value(json_object_get(peer, key));
+    return value > 0 && !strcmp(key, "event_s") ? 3600 / value : value;
+}
+
+static void print(const struct nj_bench *bench, struct pair *pair, size_t count, double peak)
+{
+    double ratio = nj_bench_median(pair->ratios, count), mine = nj_bench_median(pair->mine, count),
+           theirs = nj_bench_median(pair->theirs, count);
+    if (bench->json)
+        printf("{\"name\": \"%s\", \"unit\": \"%s\", \"ours\": %.6g, \"peer\": %.6g, \"ratio\": %.4g, \"low\": %.4g, \"high\": %.4g, "
+               "\"runs\": %zu, "
+               "\"peer_peak_mib\": %.0f}\n",
+               pair->ours->name, pair->ours->unit, mine, theirs, ratio, pair->ratios[0], pair->ratios[count - 1], count, peak);
+    else
+        printf("%-40s %10.3f to %10.3f %-9s  x %.2f  (%.2f to %.2f, %zu runs)  peer %.0f MiB\n", pair->ours->name, mine, theirs,
+               pair->ours->unit, ratio, pair->ratios[0], pair->ratios[count - 1], count, peak);
+    fflush(stdout);
+}
+
+nj_status nj_bench_peer(struct nj_bench *bench, const char *command, const struct nj_peer_work *work, size_t count, struct nj_error *error)
+{
+    struct pair pairs[MOST_PAIRS] = {{0}};
+    size_t      open              = 0;
+    double      peak              = 0;
+    json_t     *peer              = NULL;
+    nj_status   status            = NJ_OK;
+    for (uint32_t i = 0; i < bench->repeats && status == NJ_OK; i++) {
+        status = run_peer(command, &peer, error);
+        for (size_t k = 0; i == 0 && status == NJ_OK && k < count && open < MOST_PAIRS; k++)
+            if (rate_of(peer, work[k].key) > 0)
+                pairs[open++] = (struct pair){.key = work[k].key, .ours = work[k].ours};
+        for (size_t k = 0; status == NJ_OK && k < open; k++) {
+            double seconds     = 0;
+            status             = pairs[k].ours->work(pairs[k].ours->arg, &seconds, error);
+            pairs[k].theirs[i] = rate_of(peer, pairs[k].key);
+            pairs[k].mine[i]   = pairs[k].ours->amount / seconds;
+            pairs[k].ratios[i] = pairs[k].mine[i] / pairs[k].theirs[i];
+        }
+        double here = json_number_value(json_object_get(peer, "peak_mib"));
+        peak        = here > peak ? here : peak;
+        json_decref(peer);
+        peer = NULL;
+    }
+    if (status == NJ_OK && open == 0)
+        status = nj_fail(error, "%s: its JSON object has none of prefill_tps, decode_tps, event_s", command);
+    for (size_t k = 0; status == NJ_OK && k < open; k++)
+        print(bench, &pairs[k], bench->repeats, peak);
+    return status;
+}

@@ -92,7 +92,7 @@ def check_vision(name, model, folder, packed):
     with torch.no_grad():
         theirs = model.get_image_features(inputs["pixel_values"], inputs["image_position_ids"], return_dict=True).pooler_output[0]
     ours = probe_array(["vision", "-m", packed, picture, "--soft-tokens", str(SOFT_TOKENS)])
-    compare(name, "features of a picture", ours, theirs.float().numpy(), 5e-3, "max")
+    compare(name, "features of a picture", ours, theirs.float().numpy(), 1e-2, "max")  # another JPEG decoder
 
 
 def check(folder, packed, name):

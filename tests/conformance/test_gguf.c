@@ -164,6 +164,28 @@ static void check_text_folder(void)
         printf("# %s was left behind\n", folder);
 }
 
+/* Tables are looked up, not multiplied: nothing that reads the published layout takes them as int4. */
+static void check_tables(void)
+{
+    char                            folder[] = "/tmp/nightjar-gguf-XXXXXX";
+    const struct nj_convert_options options  = {.to_folder = true};
+    struct nj_convert_report        report;
+    struct nj_error                 error = {0};
+    struct nj_weights              *weights;
+    if (!mkdtemp(folder) || !CHECK(nj_convert(golden_path("gguf/tiny-it-q4_0.gguf"), folder, &options, &report, &error) == NJ_OK,
+                                   "Q4_0 goes out %s", error.text))
+        return;
+    if (CHECK(nj_weights_open(folder, NULL, &weights, &error) == NJ_OK, "and comes in %s", error.text)) {
+        CHECK(weights->ple_embedding.format == NJ_BF16 && weights->embedding.format == NJ_BF16, "with plain tables");
+        CHECK(weights->layers[0].gate.format == NJ_W4_ROWS && weights->layers[0].gate.group == 32, "and int4 matrices");
+        nj_weights_close(weights);
+    }
+    char command[96];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    if (system(command) != 0)
+        printf("# %s was left behind\n", folder);
+}
+
 /* ---- Fused queries, keys and values: the reference has no such file, so one is made from one that has them apart. ---- */
 
 static void put(FILE *out, uint64_t value, size_t size)
@@ -279,6 +301,7 @@ int main(void)
     check_tokenizer();
     check_files();
     check_text_folder();
+    check_tables();
     check_fused();
     return tap_done();
 }

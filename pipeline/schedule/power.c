@@ -20,6 +20,7 @@
 #define CAP_C            5   /* below the limit of heat the cores are slowed down to ... */
 #define CAP_SHARE        0.5 /* ... half way between their slowest and their fastest */
 #define LOOK_MS          10000
+#define BLIND_MS         3600000
 #define MAINS_NAP_S      3600
 #define UNKNOWN_INTEREST 0.5
 
@@ -42,7 +43,8 @@ struct nj_power {
     struct epoch              epoch[EPOCHS]; /* oldest first; unused ones have through 0 */
     unsigned                  blind_left, together, button_left;
     unsigned                  threads;
-    bool                      mains, may_go_on, was_low, slowed, capped;
+    bool                      mains, may_go_on, was_low, slowed, capped, pressed, button_failed;
+    int64_t                   blind_since_ms;
     char                      basis[NJ_SCHEDULE_REASON]; /* last said in the log */
     char                      reason[NJ_SCHEDULE_REASON];
 };
@@ -165,7 +167,6 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
                                .db         = db,
                                .clock      = clock,
                                .wake       = wake,
-                               .blind_left = NJ_POWER_BLIND_BURSTS,
                                .may_go_on  = true,
                                .mains      = !strcmp(conf->power.battery, "none")};
     nj_schedule_settings_from(conf, &settings);
@@ -189,16 +190,36 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
     if (power->slowed)
         nj_log(NJ_LOG_WARNING, "the board slows itself down (too little voltage, or too warm): half of the cores work");
     arm(power, wall_s(power) + NJ_WAKE_FALLBACK_S, "in case this run does not end in good order");
-    char reason[NJ_SCHEDULE_REASON];
-    bool pressed = false;
+    power->may_go_on = !too_low_or_hot(power, power->reason);
     drive(power, NJ_LINE_WAKE, true);
     drive(power, NJ_LINE_LAMP, true);
-    drive(power, NJ_LINE_CAMERA, !too_low_or_hot(power, reason) || power->celsius > conf->power.max_temp_c);
-    if (nj_lines_get(power->lines, NJ_LINE_BUTTON, &pressed, error) != NJ_OK)
-        nj_log(NJ_LOG_WARNING, "%s", error->text);
-    power->button_left = pressed ? NJ_POWER_BUTTON_BURSTS : 0;
-    *out               = power;
+    drive(power, NJ_LINE_CAMERA, power->may_go_on || power->celsius > conf->power.max_temp_c);
+    *out = power;
     return NJ_OK;
+}
+
+/* A press counts once, however long it lasts. */
+static void look_at_button(struct nj_power *power)
+{
+    struct nj_error error   = {{0}};
+    bool            pressed = false;
+    if (nj_lines_get(power->lines, NJ_LINE_BUTTON, &pressed, &error) != NJ_OK && !power->button_failed)
+        nj_log(NJ_LOG_WARNING, "%s", error.text);
+    power->button_failed = error.text[0] != 0;
+    if (pressed && !power->pressed)
+        power->button_left = NJ_POWER_BUTTON_BURSTS;
+    power->pressed = pressed;
+}
+
+/* So many bursts an hour while the charge is not known: a station that runs on and on is not left without, nor given too many. */
+static unsigned blind_bursts(struct nj_power *power)
+{
+    int64_t now = power->clock->monotonic_ms(power->clock->self);
+    if (!power->blind_since_ms || now - power->blind_since_ms > BLIND_MS) {
+        power->blind_since_ms = now;
+        power->blind_left     = NJ_POWER_BLIND_BURSTS;
+    }
+    return power->together < power->blind_left ? power->together : power->blind_left;
 }
 
 /* The charge that counts, in percent: of a gauge that is believed, else of the voltage, else reckoned. NAN when nothing was ever known. */
@@ -315,6 +336,7 @@ void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts,
     *out          = (struct nj_allowance){.soft_tokens = soft, .threads = threads_now(power)};
     look(power, NJ_LOOK_AGAIN);
     announce(power, bursts, count);
+    look_at_button(power);
     if (too_low_or_hot(power, out->reason)) {
         power->sleep_until_s = wall_s(power) + MAINS_NAP_S;
         return;
@@ -337,7 +359,7 @@ void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts,
     struct nj_outlook outlook;
     nj_schedule_outlook(power->schedule, &outlook);
     if (outlook.basis == NJ_BASIS_RECKONED) {
-        take_first(count, power->together < power->blind_left ? power->together : power->blind_left, out);
+        take_first(count, blind_bursts(power), out);
         power->blind_left -= (unsigned)out->count;
         snprintf(out->reason, sizeof out->reason, "the battery is not known (%.90s): %u bursts a run",
                  power->reading.words[0] ? power->reading.words : "its gauge stands still", NJ_POWER_BLIND_BURSTS);

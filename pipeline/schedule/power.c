@@ -163,12 +163,8 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
     struct nj_power *power = calloc(1, sizeof *power);
     if (!power)
         return nj_fail(error, "no memory for the power plan");
-    *power = (struct nj_power){.conf       = conf,
-                               .db         = db,
-                               .clock      = clock,
-                               .wake       = wake,
-                               .may_go_on  = true,
-                               .mains      = !strcmp(conf->power.battery, "none")};
+    *power = (struct nj_power){
+        .conf = conf, .db = db, .clock = clock, .wake = wake, .may_go_on = true, .mains = !strcmp(conf->power.battery, "none")};
     nj_schedule_settings_from(conf, &settings);
     power->together  = settings.max_batch;
     settings.threads = power->threads = conf->model.threads ? (unsigned)conf->model.threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);

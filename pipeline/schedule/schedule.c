@@ -12,6 +12,7 @@
 #define CHARGE         0.95 /* of the panel's energy that the battery gets */
 #define FULL           0.995
 #define WARM_C         10   /* so near to the limit half of the cores work: they last longer than a pause */
+#define FAR_BELOW      0.7  /* of the reserve: then a look a day will do */
 #define LOW_INTEREST   0.45 /* in words; the number decides nothing */
 #define STUCK          0.06 /* of the battery must have gone through a gauge that stands still */
 #define RATE_DAYS      20.0 /* memory for how much usually arrives */
@@ -373,8 +374,9 @@ static void decide_sleep(struct nj_schedule *schedule, const struct nj_waiting *
     for (size_t i = 0; i < count; i++)
         uninteresting += queue[i].interest < LOW_INTEREST;
     double unit = nj_schedule_unit_wh(schedule), kept = fmax(schedule->reserve_wh, schedule->set.floor_wh);
-    bool   low = schedule->stored_wh < kept + 2 * unit;
-    sleep_for(schedule, decision, fmin(low ? 12 * NJ_HOUR_S : 6 * NJ_HOUR_S, fmax(until_full(schedule), 1.5 * NJ_HOUR_S)));
+    bool   low     = schedule->stored_wh < kept + 2 * unit;
+    double longest = schedule->stored_wh < FAR_BELOW * kept ? NJ_DAY_S : low ? 12 * NJ_HOUR_S : 6 * NJ_HOUR_S;
+    sleep_for(schedule, decision, fmin(longest, fmax(until_full(schedule), 1.5 * NJ_HOUR_S)));
     decision->deferred = count;
     if (low)
         say(decision, "%.0f %% left and %.0f %% kept in reserve: %zu deferred; %zu of low interest", percent(schedule, schedule->stored_wh),

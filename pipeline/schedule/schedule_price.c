@@ -5,9 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-#define DARK_DAYS   10  /* idle energy for so many days without any sun stays untouched ... */
-#define SNOW_DAYS   5   /* ... and for so many more in the middle of a snowy winter */
-#define PESSIMIST   0.8 /* share of the usual yield on which the plan for the winter rests */
+#define DARK_DAYS   10   /* idle energy for so many days without any sun stays untouched ... */
+#define SNOW_DAYS   5    /* ... and for so many more in the middle of a snowy winter */
+#define DARK_SHARE  0.65 /* of the battery, at most, for both */
+#define PESSIMIST   0.65 /* share of the usual yield on which the plan for the winter rests */
 #define QUARTER_S   (6 * NJ_HOUR_S)
 #define QUARTERS    12   /* steps of the first three days: the deadline of what is fresh */
 #define FAR_DAYS    4    /* length of the far steps */
@@ -58,6 +59,23 @@ static bool fill_light(struct nj_schedule *schedule)
     return true;
 }
 
+/* Of the usual sun, what the worst stretch of so many days may bring: a storm takes all, a bad season half. It binds where a panel hardly feeds the board. */
+static const struct {
+    int    days;
+    double share;
+} lean[] = {{20, 0.15}, {30, 0.25}, {45, 0.35}, {60, 0.42}, {90, 0.55}};
+
+/* Wh that the leanest stretch from day `from` on takes from the battery. sum: [days + 1], light of all days before. */
+static double lean_wh(double rest, double usual, const double *sum, int from)
+{
+    double most = 0;
+    for (size_t i = 0; i < sizeof lean / sizeof lean[0]; i++) {
+        int to = from + lean[i].days < NJ_SCHEDULE_AHEAD_DAYS ? from + lean[i].days : NJ_SCHEDULE_AHEAD_DAYS;
+        most   = fmax(most, rest * (to - from) - lean[i].share * usual * (sum[to] - sum[from]));
+    }
+    return most;
+}
+
 /* What work must leave at the end of each coming day: a run of dark days at any time, and the winter that comes. */
 static void fill_reserve(const struct nj_schedule *schedule, double reserve[NJ_SCHEDULE_AHEAD_DAYS + 1])
 {
@@ -65,12 +83,16 @@ static void fill_reserve(const struct nj_schedule *schedule, double reserve[NJ_S
     const struct nj_sky               *sky  = &schedule->sky;
     double                             rest = nj_schedule_resting_wh(schedule), need = 0;
     double                             usual = PESSIMIST * (sky->yield[0] + sky->yield[1] + sky->yield[2]) / NJ_HARVEST_SKIES;
+    double                             mean = usual / PESSIMIST, sum[NJ_SCHEDULE_AHEAD_DAYS + 1] = {0};
+    for (int d = 0; d < NJ_SCHEDULE_AHEAD_DAYS; d++)
+        sum[d + 1] = sum[d] + schedule->light_day[d];
     for (int d = NJ_SCHEDULE_AHEAD_DAYS; d >= 0; d--) {
         double wintry = (1 - nj_harvest_season(&schedule->harvest, schedule->light_from + (int64_t)d * NJ_DAY_S)) / NJ_HARVEST_WINTER;
-        double dark   = fmin((DARK_DAYS + SNOW_DAYS * wintry) * rest, 0.5 * set->battery_wh);
+        double dark   = fmin((DARK_DAYS + SNOW_DAYS * wintry) * rest, DARK_SHARE * set->battery_wh);
         /* A full battery cannot take more: what runs over is free even before the darkest winter. */
         need       = fmin(fmax(0, need + rest - usual * schedule->light_day[d]), NEARLY_FULL * set->battery_wh);
-        reserve[d] = fmin(fmax(fmax(dark, need + 0.3 * dark), fmax(set->floor_wh, set->reserve_wh)), NEARLY_FULL * set->battery_wh);
+        reserve[d] = fmin(fmax(fmax(fmax(dark, need + 0.3 * dark), lean_wh(rest, mean, sum, d)), fmax(set->floor_wh, set->reserve_wh)),
+                          NEARLY_FULL * set->battery_wh);
     }
 }
 

@@ -10,7 +10,7 @@
 #define QUOTE            0xFFu
 #define MOST_PARAMETERS  32
 #define MOST_CHARACTERS  200
-#define USUAL_CHARACTERS 48
+#define USUAL_CHARACTERS 32
 #define MOST_INTEGERS    2000 /* a range of so many is spelled out */
 
 /* What may stand behind a value: ',' and the bracket that closes what it is in; 0: not here. */
@@ -50,25 +50,14 @@ static uint32_t extend_text(struct nj_dfa_builder *b, uint32_t from, const char 
     return from;
 }
 
-/* One character of UTF-8 from `from` to `to`, controls left out. */
+/* One character of an id. Few tokens begin with these alone, so that masks stay cheap. */
 static void add_character(struct nj_dfa_builder *b, uint32_t from, uint32_t to)
 {
-    uint32_t one = nj_dfa_state(b, 0), two = nj_dfa_state(b, 0), three = nj_dfa_state(b, 0);
-    static const struct {
-        uint8_t lead, low, high;
-    } clipped[] = {{0xE0, 0xA0, 0xBF}, {0xED, 0x80, 0x9F}, {0xF0, 0x90, 0xBF}, {0xF4, 0x80, 0x8F}};
-    nj_dfa_edge(b, from, 0x20, 0x7E, to);
-    nj_dfa_edge(b, from, 0xC2, 0xDF, one);
-    nj_dfa_edge(b, from, 0xE1, 0xEF, two);
-    nj_dfa_edge(b, from, 0xF1, 0xF3, three);
-    nj_dfa_edge(b, one, 0x80, 0xBF, to);
-    nj_dfa_edge(b, two, 0x80, 0xBF, one);
-    nj_dfa_edge(b, three, 0x80, 0xBF, two);
-    for (size_t i = 0; i < sizeof clipped / sizeof *clipped; i++) {
-        uint32_t second = nj_dfa_state(b, 0);
-        nj_dfa_edge(b, from, clipped[i].lead, clipped[i].lead, second);
-        nj_dfa_edge(b, second, clipped[i].low, clipped[i].high, clipped[i].lead < 0xF0 ? one : two);
-    }
+    nj_dfa_edge(b, from, '0', '9', to);
+    nj_dfa_edge(b, from, 'A', 'Z', to);
+    nj_dfa_edge(b, from, 'a', 'z', to);
+    for (const char *other = "._:-"; *other; other++)
+        nj_dfa_edge(b, from, (uint8_t)*other, (uint8_t)*other, to);
 }
 
 static void add_date(struct nj_dfa_builder *b, uint32_t at, uint32_t end)

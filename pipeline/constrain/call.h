@@ -3,8 +3,8 @@
  * Only declared names can be called and only with arguments that are valid under the declaration: what is required is there, nothing else is, words come
  * from their enum. Keys are sorted as the chat template sorts them. In the text of a generation <|"|> is the byte NJ_CALL_QUOTE, which no UTF-8 has.
  *
- * Parameters may be strings (enum, format date, or up to maxLength characters), integers and numbers (minimum, maximum), booleans, and arrays of
- * these with at least one item. Other declarations are refused by name. */
+ * Parameters may be strings (enum, format date, or an id: up to maxLength (32) letters, digits and . _ : -), integers and numbers (minimum, maximum),
+ * booleans, and arrays of these with at least one item. Other declarations are refused by name. */
 #ifndef NJ_CONSTRAIN_CALL_H
 #define NJ_CONSTRAIN_CALL_H
 

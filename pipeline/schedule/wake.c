@@ -11,7 +11,8 @@
 struct nj_wake {
     const struct nj_clock *clock;
     struct nj_alarm       *alarm;
-    bool                   any; /* something can wake this board */
+    bool                   any;       /* something can wake this board */
+    bool                   no_second; /* there is no second alarm, or it was refused */
     enum nj_look           why;
 };
 
@@ -20,12 +21,23 @@ static int64_t wall_s(const struct nj_wake *wake)
     return wake->clock->wall_ms(wake->clock->self) / 1000;
 }
 
+/* The first alarm must not suffer from the second: a program that knows no second one may take it for the first. */
 static void arm_second(struct nj_wake *wake, int64_t first_s)
 {
-    struct nj_error error  = {{0}};
-    nj_status       status = nj_alarm_arm_second(wake->alarm, first_s + NJ_WAKE_SECOND_S, &error);
+    struct nj_error error = {{0}};
+    int64_t         held;
+    if (wake->no_second)
+        return;
+    nj_status status = nj_alarm_arm_second(wake->alarm, first_s + NJ_WAKE_SECOND_S, &error);
+    wake->no_second  = status != NJ_OK;
     if (status == NJ_ERROR)
         nj_log(NJ_LOG_WARNING, "no second alarm behind the first: %s", error.text);
+    if (nj_alarm_read(wake->alarm, &held, &error) == NJ_OK && held == first_s)
+        return;
+    wake->no_second = true;
+    nj_log(NJ_LOG_WARNING, "the second alarm took the place of the first, which is armed again");
+    if (nj_alarm_arm(wake->alarm, first_s, &held, &error) != NJ_OK)
+        nj_log(NJ_LOG_ERROR, "the next wake could not be armed: %s", error.text);
 }
 
 nj_status nj_wake_open(const struct nj_conf *conf, const struct nj_clock *clock, struct nj_wake **out, struct nj_error *error)

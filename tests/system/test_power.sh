@@ -151,6 +151,23 @@ run
 same "a second chip is armed an hour behind the first" 3600 $(($(cat "$root/sys/class/rtc/rtc1/wakealarm") - $(cat "$rtc")))
 rm -r "$root/sys/class/rtc/rtc1"
 
+# Programs of power boards: one that knows a second alarm, and one that takes everything for the first.
+mkdir -p "$root/usr/lib"
+cat >"$root/usr/lib/wake-two" <<PROGRAM
+#!/bin/sh
+case \$1 in --read) cat "$SCRATCH/first" ;; --second) echo "\$2" >"$SCRATCH/second" ;; *) echo "\$1" >"$SCRATCH/first" ;; esac
+PROGRAM
+cat >"$root/usr/lib/wake-one" <<PROGRAM
+#!/bin/sh
+case \$1 in --read) cat "$SCRATCH/first" ;; *) echo "\$1" >"$SCRATCH/first" ;; esac
+PROGRAM
+chmod +x "$root/usr/lib/wake-two" "$root/usr/lib/wake-one"
+run --set power.wake=command:/usr/lib/wake-two
+same "a program arms both" 3600 $(($(cat "$SCRATCH/second") - $(cat "$SCRATCH/first")))
+echo 0 >"$SCRATCH/first"
+run --set power.wake=command:/usr/lib/wake-one
+check "one that takes the second for the first does not lose the first" test "$(cat "$SCRATCH/first")" -gt "$(date +%s)"
+
 rm "$rtc"
 run
 check "a clock chip that is gone is said loudly" grep -q 'wake could not be armed' "$SCRATCH/out"

@@ -11,6 +11,7 @@ echo 41200 >"$root/sys/class/thermal/thermal_zone0/temp"
 echo 71 >"$root/sys/class/power_supply/BAT0/capacity"
 : >"$root/sys/class/rtc/rtc0/wakealarm"
 : >"$root/dev/gpiochip0"
+: >"$root/dev/watchdog"
 case $NIGHTJAR in /*) ln -s "$NIGHTJAR" "$SCRATCH/bin/nightjar" ;; *) ln -s "$PWD/$NIGHTJAR" "$SCRATCH/bin/nightjar" ;; esac
 if [ -n "$SHARED" ]; then
     SHARED=$(cd "$SHARED" && pwd)

@@ -21,30 +21,32 @@ NJ_INLINE void score(const int n, const int sixteens, enum nj_number format, con
                      float *scores)
 {
     nj_v sum[NJ_ROWS][NJ_SIXTEENS * NJ_WIDE];
-#pragma GCC unroll 16
-    for (int r = 0; r < n; r++)
-#pragma GCC unroll 8
+    NJ_UNROLL
+    for (int r = 0; r < n; r++) {
+        NJ_UNROLL
         for (int i = 0; i < sixteens * NJ_WIDE; i++)
             sum[r][i] = nj_v_set(0);
+    }
     for (uint32_t d = 0; d < kv->head_dim; d++, q += n) {
         nj_v key[NJ_SIXTEENS * NJ_WIDE];
-#pragma GCC unroll 8
+        NJ_UNROLL
         for (int i = 0; i < sixteens * NJ_WIDE; i++)
             key[i] =
                 nj_v_load_number(kv->keys, format, slots[i / NJ_WIDE] * kv->head_dim + (size_t)d * 16 + (size_t)(i % NJ_WIDE) * NJ_LANES);
-#pragma GCC unroll 16
+        NJ_UNROLL
         for (int r = 0; r < n; r++) {
             nj_s x = nj_s_load(q + r);
-#pragma GCC unroll 8
+            NJ_UNROLL
             for (int i = 0; i < sixteens * NJ_WIDE; i++)
                 sum[r][i] = nj_v_fma_s(key[i], x, sum[r][i]);
         }
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < n; r++)
-#pragma GCC unroll 8
+    NJ_UNROLL
+    for (int r = 0; r < n; r++) {
+        NJ_UNROLL
         for (int i = 0; i < sixteens * NJ_WIDE; i++)
             nj_v_store(scores + r * NJ_KEYS + i * NJ_LANES, sum[r][i]);
+    }
 }
 
 NJ_INLINE void score_all(const int n, enum nj_number format, const struct nj_kv *kv, const size_t *slots, uint32_t sixteens,
@@ -63,33 +65,35 @@ NJ_INLINE void values(const int n, const int parts, enum nj_number format, const
 {
     float *out = b->out + (size_t)part * 16 * (size_t)n;
     nj_v   sum[NJ_ROWS][NJ_SIXTEENS * NJ_WIDE];
-#pragma GCC unroll 16
-    for (int r = 0; r < n; r++)
-#pragma GCC unroll 8
+    NJ_UNROLL
+    for (int r = 0; r < n; r++) {
+        NJ_UNROLL
         for (int i = 0; i < parts * NJ_WIDE; i++)
             sum[r][i] = nj_v_mul(nj_v_load(out + (i / NJ_WIDE * n + r) * 16 + i % NJ_WIDE * NJ_LANES), nj_v_set(b->shrink[r]));
+    }
     for (uint32_t sixteen = 0; sixteen < sixteens; sixteen++) {
         size_t       at = slots[sixteen] * kv->head_dim + (size_t)part * 256;
         const float *p  = b->scores + sixteen * 16;
         for (int s = 0; s < 16; s++, at += 16, p++) {
             nj_v value[NJ_SIXTEENS * NJ_WIDE];
-#pragma GCC unroll 8
+            NJ_UNROLL
             for (int i = 0; i < parts * NJ_WIDE; i++)
                 value[i] = nj_v_load_number(kv->values, format, at + (size_t)(i / NJ_WIDE) * 256 + (size_t)(i % NJ_WIDE) * NJ_LANES);
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int r = 0; r < n; r++) {
                 nj_s x = nj_s_load(p + r * NJ_KEYS);
-#pragma GCC unroll 8
+                NJ_UNROLL
                 for (int i = 0; i < parts * NJ_WIDE; i++)
                     sum[r][i] = nj_v_fma_s(value[i], x, sum[r][i]);
             }
         }
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < n; r++)
-#pragma GCC unroll 8
+    NJ_UNROLL
+    for (int r = 0; r < n; r++) {
+        NJ_UNROLL
         for (int i = 0; i < parts * NJ_WIDE; i++)
             nj_v_store(out + (i / NJ_WIDE * n + r) * 16 + i % NJ_WIDE * NJ_LANES, sum[r][i]);
+    }
 }
 
 /* Scores of one row become powers of two; the row's maximum and sum move on. */

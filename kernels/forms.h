@@ -17,6 +17,14 @@ void nj_use_i8mm(struct nj_kernels *k);
 /* The name of the first form in the table that does not agree with plain C on a small tile, or NULL. */
 const char *nj_kernels_differ(const struct nj_kernels *k);
 
+/* Before a loop of few, constant rounds over an array of sums: only unrolled completely do they live in registers. (clang 14 takes GCC's pragma, but leaves alone
+ * a loop of fewer rounds than it names.) */
+#if defined(__clang__)
+#define NJ_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define NJ_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 #define NJ_USE(k, operation, form) ((k)->operation = (form), (k)->names.operation = #form)
 
 static inline float nj_scale_value(const void *scales, enum nj_scale_format format, size_t at)

@@ -38,12 +38,12 @@ INLINE void group_4xn(const int n, const int8_t *w, const uint8_t *words, uint32
 {
     const int32_t *high = (const int32_t *)(const void *)words, *low = high + group / 4 * (uint32_t)n;
     int32x4_t      hh[4], mixed[4], ll[4];
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         hh[t] = mixed[t] = ll[t] = vdupq_n_s32(0);
     for (uint32_t c = 0; c < group; c += 4, w += 128, high += n, low += n) {
         int8x16_t wh = vld1q_s8(w), wl = vld1q_s8(w + 16);
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int t = 0; t < n; t++) {
             int8x16_t xh = vreinterpretq_s8_s32(vld1q_dup_s32(high + t)), xl = vreinterpretq_s8_s32(vld1q_dup_s32(low + t));
             hh[t]    = vdotq_s32(hh[t], wh, xh);
@@ -52,7 +52,7 @@ INLINE void group_4xn(const int n, const int8_t *w, const uint8_t *words, uint32
             ll[t]    = vdotq_s32(ll[t], wl, xl);
         }
     }
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         flush(hh[t], mixed[t], ll[t], w_scale, a_scale[t], fresh, sums + 32 * t);
 }

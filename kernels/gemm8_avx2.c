@@ -21,13 +21,14 @@ static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
 {
     const __m256i mask = _mm256_set1_epi8(15);
     __m256i      *out  = opened;
-    for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 4)
-#pragma GCC unroll 2
+    for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 4) {
+        NJ_UNROLL
         for (int half = 0; half < 2; half++) {
             __m256i v = _mm256_load_si256((const __m256i *)(const void *)blocks + half);
             _mm256_store_si256(out + half, _mm256_and_si256(v, mask));
             _mm256_store_si256(out + 2 + half, _mm256_and_si256(_mm256_srli_epi16(v, 4), mask));
         }
+    }
 }
 
 NJ_INLINE __m256i widen(__m256i sums, __m256i total)
@@ -38,7 +39,7 @@ NJ_INLINE __m256i widen(__m256i sums, __m256i total)
 NJ_INLINE void flush(const int n, __m256i total[][2], const float *w_scale, const float *a_scale, bool fresh, float *sums, size_t step)
 {
     __m256 w0 = _mm256_loadu_ps(w_scale), w1 = _mm256_loadu_ps(w_scale + 8);
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int t = 0; t < n; t++, sums += step) {
         __m256 a  = _mm256_broadcast_ss(a_scale + t);
         __m256 s0 = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(sums), s1 = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(sums + 8);
@@ -55,24 +56,24 @@ NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile)
             const int32_t *words = (const int32_t *)(const void *)(tile->words + (size_t)g * tile->group * (size_t)n);
             const int32_t *start = tile->start + g * tile->tokens;
             __m256i        total[4][2];
-#pragma GCC unroll 4
+            NJ_UNROLL
             for (int t = 0; t < n; t++)
                 total[t][0] = total[t][1] = _mm256_set1_epi32(start[t]);
             for (uint32_t c = 0; c < tile->group; c += 4 * STEPS) {
                 __m256i sum[4][2];
-#pragma GCC unroll 4
+                NJ_UNROLL
                 for (int t = 0; t < n; t++)
                     sum[t][0] = sum[t][1] = _mm256_setzero_si256();
-#pragma GCC unroll 8
+                NJ_UNROLL
                 for (int step = 0; step < STEPS; step++, w += 2, words += n) {
                     __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
-#pragma GCC unroll 4
+                    NJ_UNROLL
                     for (int t = 0; t < n; t++) {
                         __m256i a = _mm256_set1_epi32(words[t]);
                         PRODUCTS(sum[t][0], sum[t][1], w0, w1, a);
                     }
                 }
-#pragma GCC unroll 4
+                NJ_UNROLL
                 for (int t = 0; t < n; t++) {
                     total[t][0] = widen(sum[t][0], total[t][0]);
                     total[t][1] = widen(sum[t][1], total[t][1]);
@@ -112,31 +113,31 @@ NJ_INLINE void direct_16xn(const int n, const struct nj_direct *job, uint32_t st
     const int32_t       *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * all) + from;
     const __m256i        mask  = _mm256_set1_epi8(15);
     __m256i              total[4][2];
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         total[t][0] = total[t][1] = _mm256_set1_epi32(a->start[g * all + (size_t)(from + t)]);
     for (uint32_t c = 0; c < a->group; c += 4 * STEPS) {
         __m256i sum[4][2];
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int t = 0; t < n; t++)
             sum[t][0] = sum[t][1] = _mm256_setzero_si256();
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int block = 0; block < STEPS / 2; block++, w += 64) {
             __m256i v0 = _mm256_load_si256((const __m256i *)(const void *)w), v1 = _mm256_load_si256((const __m256i *)(const void *)w + 1);
             if (from == 0)
                 _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
-#pragma GCC unroll 2
+            NJ_UNROLL
             for (int half = 0; half < 2; half++, words += all) {
                 __m256i w0 = _mm256_and_si256(half ? _mm256_srli_epi16(v0, 4) : v0, mask);
                 __m256i w1 = _mm256_and_si256(half ? _mm256_srli_epi16(v1, 4) : v1, mask);
-#pragma GCC unroll 4
+                NJ_UNROLL
                 for (int t = 0; t < n; t++) {
                     __m256i x = _mm256_set1_epi32(words[t]);
                     PRODUCTS(sum[t][0], sum[t][1], w0, w1, x);
                 }
             }
         }
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int t = 0; t < n; t++) {
             total[t][0] = widen(sum[t][0], total[t][0]);
             total[t][1] = widen(sum[t][1], total[t][1]);

@@ -34,17 +34,17 @@ NJ_INLINE void tile8_n(const int n, const int panels, const struct nj_tile *tile
         const int32_t *words = (const int32_t *)(const void *)tile->words + (size_t)g * steps * (size_t)n;
         const int32_t *start = tile->start + g * tile->tokens;
         __m512i        total[6][2];
-#pragma GCC unroll 16
+        NJ_UNROLL
         for (int t = 0; t < n; t++)
             total[t][0] = total[t][1] = _mm512_set1_epi32(start[t]);
         for (uint32_t s = 0; s < steps; s += 8) {
             __m512i sum[6][2];
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int t = 0; t < n; t++)
                 sum[t][0] = sum[t][1] = _mm512_setzero_si512();
             for (uint32_t i = 0; i < 8; i++, w++, words += n) {
                 __m512i w0 = _mm512_load_si512(w), w1 = panels == 2 ? _mm512_load_si512(w + NJ_OPENED_BYTES / 64) : w0;
-#pragma GCC unroll 16
+                NJ_UNROLL
                 for (int t = 0; t < n; t++) {
                     __m512i a = _mm512_set1_epi32(words[t]);
                     if (panels == 2)
@@ -53,16 +53,17 @@ NJ_INLINE void tile8_n(const int n, const int panels, const struct nj_tile *tile
                         sum[t][0] = _mm512_add_epi16(sum[t][0], _mm512_maddubs_epi16(w0, a));
                 }
             }
-#pragma GCC unroll 16
-            for (int t = 0; t < n; t++)
-#pragma GCC unroll 16
+            NJ_UNROLL
+            for (int t = 0; t < n; t++) {
+                NJ_UNROLL
                 for (int p = 0; p < panels; p++)
                     total[t][p] = widen(sum[t][p], total[t][p]);
+            }
         }
-#pragma GCC unroll 16
+        NJ_UNROLL
         for (int p = 0; p < panels; p++) {
             __m512 scale = _mm512_loadu_ps(tile->w_scale + ((size_t)p * tile->groups + g) * 16);
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int t = 0; t < n; t++)
                 flush(total[t][p], scale, tile->a_scale[g * tile->tokens + (uint32_t)t], tile->fresh && g == 0,
                       tile->sums + (2 * t + p) * 16);
@@ -85,32 +86,32 @@ NJ_INLINE void direct8_n(const int n, const struct nj_direct *job)
             const uint8_t *w     = job->blocks[s] + (size_t)g * a->group * 8;
             const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n);
             __m512i        total[8];
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int t = 0; t < n; t++)
                 total[t] = _mm512_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
             for (uint32_t c = 0; c < a->group; c += 32) {
                 __m512i sum[8];
-#pragma GCC unroll 16
+                NJ_UNROLL
                 for (int t = 0; t < n; t++)
                     sum[t] = _mm512_setzero_si512();
-#pragma GCC unroll 16
+                NJ_UNROLL
                 for (int j = 0; j < 4; j++, w += 64) {
                     __m512i v = _mm512_load_si512(w);
                     _mm_prefetch((const char *)w + 4096, _MM_HINT_T0);
-#pragma GCC unroll 16
+                    NJ_UNROLL
                     for (int i = 0; i < 2; i++, words += n) {
                         __m512i step = step_of(8, v, i);
-#pragma GCC unroll 16
+                        NJ_UNROLL
                         for (int t = 0; t < n; t++)
                             sum[t] = _mm512_add_epi16(sum[t], _mm512_maddubs_epi16(step, _mm512_set1_epi32(words[t])));
                     }
                 }
-#pragma GCC unroll 16
+                NJ_UNROLL
                 for (int t = 0; t < n; t++)
                     total[t] = widen(sum[t], total[t]);
             }
             __m512 scale = direct_scale(job, s, g);
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int t = 0; t < n; t++)
                 flush(total[t], scale, a->scale[g * a->tokens + (uint32_t)t], g == 0, job->sums + ((size_t)s * (size_t)n + (size_t)t) * 16);
         }

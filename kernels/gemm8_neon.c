@@ -6,13 +6,14 @@
 void nj_open_bytes_neon(const uint8_t *blocks, uint32_t cols, void *opened)
 {
     uint8_t *out = opened;
-    for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 128)
-#pragma GCC unroll 4
+    for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 128) {
+        NJ_UNROLL
         for (int i = 0; i < 4; i++) {
             uint8x16_t v = vld1q_u8(blocks + 16 * i);
             vst1q_u8(out + 16 * i, vandq_u8(v, vdupq_n_u8(15)));
             vst1q_u8(out + 64 + 16 * i, vshrq_n_u8(v, 4));
         }
+    }
 }
 
 /* Eight rows (half a panel) x n tokens of one group. */
@@ -21,19 +22,20 @@ static inline __attribute__((always_inline)) void group_8xn(const int n, const i
                                                             float *sums)
 {
     int32x4_t total[4][2];
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         total[t][0] = total[t][1] = vdupq_n_s32(start[t]);
     for (uint32_t c = 0; c < group; c += 32) {
         int16x8_t sum[4][4];
-#pragma GCC unroll 4
-        for (int t = 0; t < n; t++)
-#pragma GCC unroll 4
+        NJ_UNROLL
+        for (int t = 0; t < n; t++) {
+            NJ_UNROLL
             for (int i = 0; i < 4; i++)
                 sum[t][i] = vdupq_n_s16(0);
+        }
         for (int step = 0; step < 8; step++, w += 64, words += n) {
             int8x16_t w0 = vld1q_s8(w), w1 = vld1q_s8(w + 16);
-#pragma GCC unroll 4
+            NJ_UNROLL
             for (int t = 0; t < n; t++) {
                 int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(words[t]));
                 sum[t][0]   = vmlal_s8(sum[t][0], vget_low_s8(w0), vget_low_s8(x));
@@ -42,13 +44,13 @@ static inline __attribute__((always_inline)) void group_8xn(const int n, const i
                 sum[t][3]   = vmlal_high_s8(sum[t][3], w1, x);
             }
         }
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int t = 0; t < n; t++) {
             total[t][0] = vaddq_s32(total[t][0], vpaddq_s32(vpaddlq_s16(sum[t][0]), vpaddlq_s16(sum[t][1])));
             total[t][1] = vaddq_s32(total[t][1], vpaddq_s32(vpaddlq_s16(sum[t][2]), vpaddlq_s16(sum[t][3])));
         }
     }
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         nj_flush_neon(total[t][0], total[t][1], w_scale, a_scale[t], fresh, sums + 32 * t);
 }

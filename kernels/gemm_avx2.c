@@ -42,7 +42,7 @@ static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
     for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 8) {
         __m256i v0 = _mm256_load_si256((const __m256i *)(const void *)blocks),
                 v1 = _mm256_load_si256((const __m256i *)(const void *)blocks + 1);
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int pair = 0; pair < 4; pair++) {
             _mm256_store_si256(out + 2 * pair, pairs_of(v0, pair));
             _mm256_store_si256(out + 2 * pair + 1, pairs_of(v1, pair));
@@ -54,7 +54,7 @@ static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
 NJ_INLINE void flush_16xn(const int n, __m256i sum[][2], const float *w_scale, const float *a_scale, bool fresh, float *sums, size_t step)
 {
     __m256 w0 = _mm256_loadu_ps(w_scale), w1 = _mm256_loadu_ps(w_scale + 8);
-#pragma GCC unroll 6
+    NJ_UNROLL
     for (int t = 0; t < n; t++, sums += step) {
         __m256 a  = _mm256_broadcast_ss(a_scale + t);
         __m256 s0 = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(sums), s1 = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(sums + 8);
@@ -72,12 +72,12 @@ NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile)
         const int32_t *words = (const int32_t *)(const void *)(tile->words + g * group_bytes * (size_t)n);
         const int32_t *start = tile->start + g * tile->tokens;
         __m256i        sum[6][2];
-#pragma GCC unroll 6
+        NJ_UNROLL
         for (int t = 0; t < n; t++)
             sum[t][0] = sum[t][1] = _mm256_set1_epi32(start[t]);
         for (uint32_t step = 0; step < tile->group / 2; step++, w += 2, words += n) {
             __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
-#pragma GCC unroll 6
+            NJ_UNROLL
             for (int t = 0; t < n; t++) {
                 __m256i a = _mm256_set1_epi32(words[t]);
                 PRODUCTS(sum[t][0], sum[t][1], w0, w1, a);
@@ -109,23 +109,24 @@ NJ_INLINE void group_32xn(const int n, const uint32_t width, const struct nj_til
     const float   *a_scale = tile->a_scale + g * tile->tokens + from;
     float         *sums    = tile->sums + 32 * from;
     __m256i        sum[3][4];
-#pragma GCC unroll 3
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         sum[t][0] = sum[t][1] = sum[t][2] = sum[t][3] = _mm256_set1_epi32(tile->start[g * tile->tokens + from + (uint32_t)t]);
-    for (uint32_t step = 0; step < tile->group / 2; step += STEPS, w += 2 * STEPS)
-#pragma GCC unroll 4
+    for (uint32_t step = 0; step < tile->group / 2; step += STEPS, w += 2 * STEPS) {
+        NJ_UNROLL
         for (int i = 0; i < STEPS; i++, words += width) {
             __m256i w0 = _mm256_load_si256(w + 2 * i);
-#pragma GCC unroll 3
+            NJ_UNROLL
             for (int t = 0; t < n; t++) {
                 __m256i a = _mm256_set1_epi32(words[t]);
                 PRODUCTS_OF_FOUR(sum[t], w0, w[2 * i + 1], w[PANEL + 2 * i], w[PANEL + 2 * i + 1], a);
             }
         }
-#pragma GCC unroll 2
+    }
+    NJ_UNROLL
     for (uint32_t p = 0; p < 2; p++) {
         __m256i half[3][2];
-#pragma GCC unroll 3
+        NJ_UNROLL
         for (int t = 0; t < n; t++) {
             half[t][0] = sum[t][2 * p];
             half[t][1] = sum[t][2 * p + 1];
@@ -200,7 +201,7 @@ void nj_direct_scales_avx2(const struct nj_direct *job, uint32_t stream, uint32_
         return;
     }
     const __m128i *bits = (const __m128i *)(const void *)((const uint16_t *)job->scales[stream] + at);
-#pragma GCC unroll 2
+    NJ_UNROLL
     for (int i = 0; i < 2; i++)
         _mm256_storeu_ps(out + 8 * i, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(bits + i)), 16)));
 }
@@ -217,17 +218,17 @@ NJ_INLINE void direct_16xn(const int n, const struct nj_direct *job)
             __m256i        sum[4][2];
             float          scales[16];
             nj_direct_scales_avx2(job, s, g, scales);
-#pragma GCC unroll 4
+            NJ_UNROLL
             for (int t = 0; t < n; t++)
                 sum[t][0] = sum[t][1] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
             for (uint32_t j = 0; j < blocks; j++, w += 64) {
                 __m256i v0 = _mm256_load_si256((const __m256i *)(const void *)w),
                         v1 = _mm256_load_si256((const __m256i *)(const void *)w + 1);
                 _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
-#pragma GCC unroll 4
+                NJ_UNROLL
                 for (int pair = 0; pair < 4; pair++, words += n) {
                     __m256i w0 = pairs_of(v0, pair), w1 = pairs_of(v1, pair);
-#pragma GCC unroll 4
+                    NJ_UNROLL
                     for (int t = 0; t < n; t++) {
                         __m256i x = _mm256_set1_epi32(words[t]);
                         PRODUCTS(sum[t][0], sum[t][1], w0, w1, x);
@@ -251,17 +252,17 @@ NJ_INLINE void direct_8xn(const int n, const struct nj_direct *job)
                 const uint8_t *w     = job->blocks[s] + (size_t)g * blocks * 64 + 32 * half;
                 const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n * 2);
                 __m256i        sum[8];
-#pragma GCC unroll 8
+                NJ_UNROLL
                 for (int t = 0; t < n; t++)
                     sum[t] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
                 for (uint32_t j = 0; j < blocks; j++, w += 64) {
                     __m256i v = _mm256_load_si256((const __m256i *)(const void *)w);
                     if (half == 0)
                         _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
-#pragma GCC unroll 4
+                    NJ_UNROLL
                     for (int pair = 0; pair < 4; pair++, words += n) {
                         __m256i w0 = pairs_of(v, pair);
-#pragma GCC unroll 4
+                        NJ_UNROLL
                         for (int t = 0; t + 1 < n; t += 2) {
                             __m256i x0 = _mm256_set1_epi32(words[t]), x1 = _mm256_set1_epi32(words[t + 1]);
                             PRODUCTS_OF_TWO(sum[t], sum[t + 1], w0, x0, x1);
@@ -272,7 +273,7 @@ NJ_INLINE void direct_8xn(const int n, const struct nj_direct *job)
                 }
                 __m256 w0   = _mm256_loadu_ps(scales + 8 * half);
                 float *sums = job->sums + (size_t)s * (size_t)n * 16 + 8 * half;
-#pragma GCC unroll 8
+                NJ_UNROLL
                 for (int t = 0; t < n; t++, sums += 16) {
                     __m256 scale = _mm256_mul_ps(w0, _mm256_broadcast_ss(a->scale + g * a->tokens + t));
                     __m256 old   = g == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(sums);
@@ -374,19 +375,19 @@ NJ_INLINE __m256 plain8_of(const struct nj_plain *w, uint32_t row, uint32_t col)
 NJ_INLINE void transpose8(__m256i v[8])
 {
     __m256i a[8], b[8];
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int i = 0; i < 8; i += 2) {
         a[i]     = _mm256_unpacklo_epi32(v[i], v[i + 1]);
         a[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
     }
-#pragma GCC unroll 2
+    NJ_UNROLL
     for (int i = 0; i < 8; i += 4) {
         b[i]     = _mm256_unpacklo_epi64(a[i], a[i + 2]);
         b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
         b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
         b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
     }
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int i = 0; i < 4; i++) {
         v[i]     = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
         v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
@@ -415,7 +416,7 @@ void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32
             __m256i *out = (__m256i *)opened + (size_t)g * a->group + half;
             for (uint32_t c = 0; c < a->group; c += 16, out += 16) {
                 __m256i words[8];
-#pragma GCC unroll 8
+                NJ_UNROLL
                 for (uint32_t r = 0; r < 8; r++) {
                     __m256i q0 = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, row + r, first + c), inverse[r]));
                     __m256i q1 = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, row + r, first + c + 8), inverse[r]));
@@ -423,7 +424,7 @@ void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32
                     words[r]   = _mm256_shuffle_epi8(q, order);
                 }
                 transpose8(words);
-#pragma GCC unroll 8
+                NJ_UNROLL
                 for (uint32_t i = 0; i < 8; i++)
                     _mm256_store_si256(out + 2 * i, words[i]);
             }

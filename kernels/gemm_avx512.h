@@ -59,7 +59,7 @@ NJ_INLINE void open_steps(const int bits, const uint8_t *blocks, uint32_t cols, 
     __m512i  *out   = opened;
     for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += steps) {
         __m512i v = _mm512_load_si512(blocks);
-#pragma GCC unroll 16
+        NJ_UNROLL
         for (int i = 0; i < steps; i++)
             _mm512_store_si512(out + i, step_of(bits, v, i));
     }
@@ -88,12 +88,12 @@ NJ_INLINE void tile_n(const int bits, const int n, const int panels, const struc
         const int32_t *words = (const int32_t *)(const void *)tile->words + (size_t)g * steps * (size_t)n;
         const int32_t *start = tile->start + g * tile->tokens;
         __m512i        sum[12][2];
-#pragma GCC unroll 16
+        NJ_UNROLL
         for (int t = 0; t < n; t++)
             sum[t][0] = sum[t][1] = _mm512_set1_epi32(start[t]);
         for (uint32_t s = 0; s < steps; s++, w++, words += n) {
             __m512i w0 = _mm512_load_si512(w), w1 = panels == 2 ? _mm512_load_si512(w + NJ_OPENED_BYTES / 64) : w0;
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int t = 0; t < n; t++) {
                 __m512i a = _mm512_set1_epi32(words[t]);
                 if (panels == 2)
@@ -104,10 +104,10 @@ NJ_INLINE void tile_n(const int bits, const int n, const int panels, const struc
         }
         const float *w_scale = tile->w_scale + g * 16, *a_scale = tile->a_scale + g * tile->tokens;
         const bool   fresh = tile->fresh && g == 0;
-#pragma GCC unroll 16
+        NJ_UNROLL
         for (int p = 0; p < panels; p++) {
             __m512 scale = _mm512_loadu_ps(w_scale + (size_t)p * tile->groups * 16);
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int t = 0; t < n; t++)
                 flush(sum[t][p], scale, a_scale[t], fresh, tile->sums + (2 * t + p) * 16);
         }
@@ -148,28 +148,28 @@ NJ_INLINE void direct_n(const int bits, const int n, const struct nj_direct *job
             const uint8_t *w     = job->blocks[s] + (size_t)g * blocks * 64;
             const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n * (size_t)bits / 8);
             __m512i        sum[8][4];
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int t = 0; t < n; t++) {
                 sum[t][0] = _mm512_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
-#pragma GCC unroll 16
+                NJ_UNROLL
                 for (int i = 1; i < chains; i++)
                     sum[t][i] = _mm512_setzero_si512();
             }
             for (uint32_t j = 0; j < blocks; j++, w += 64) {
                 __m512i v = _mm512_load_si512(w);
                 _mm_prefetch((const char *)w + 4096, _MM_HINT_T0);
-#pragma GCC unroll 16
+                NJ_UNROLL
                 for (int i = 0; i < bits / 4; i++, words += n) {
                     __m512i step = step_of(bits, v, i);
-#pragma GCC unroll 16
+                    NJ_UNROLL
                     for (int t = 0; t < n; t++)
                         product(bits, &sum[t][i % chains], step, _mm512_set1_epi32(words[t]));
                 }
             }
             __m512 scale = direct_scale(job, s, g);
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int t = 0; t < n; t++) {
-#pragma GCC unroll 16
+                NJ_UNROLL
                 for (int i = 1; i < chains; i++)
                     sum[t][0] = _mm512_add_epi32(sum[t][0], sum[t][i]);
                 flush(sum[t][0], scale, a->scale[g * a->tokens + (uint32_t)t], g == 0,

@@ -35,16 +35,16 @@ INLINE void group16_8xn(const int n, const int8_t *w, const uint8_t *high, uint3
 {
     const uint8_t *low = high + (size_t)group * (size_t)n;
     int32x4_t      h[4][2], l[4][2];
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int t = 0; t < n; t++) {
         h[t][0] = h[t][1] = vdupq_n_s32(0);
         l[t][0] = l[t][1] = vdupq_n_s32(start[t]);
     }
     for (uint32_t c = 0; c < group; c += 16, w += 256, high += 16 * n, low += 16 * n) {
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int step = 0; step < 4; step++) {
             int8x16_t w0 = vld1q_s8(w + 64 * step), w1 = vld1q_s8(w + 64 * step + 16);
-#pragma GCC unroll 4
+            NJ_UNROLL
             for (int t = 0; t < n; t++) {
                 int        at = step * n + t;
                 uint8x16_t xh = vld1q_u8(high + 16 * (at / 4)), xl = vld1q_u8(low + 16 * (at / 4));
@@ -55,7 +55,7 @@ INLINE void group16_8xn(const int n, const int8_t *w, const uint8_t *high, uint3
             }
         }
     }
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         nj_flush_neon(vaddq_s32(vshlq_n_s32(h[t][0], 8), l[t][0]), vaddq_s32(vshlq_n_s32(h[t][1], 8), l[t][1]), w_scale, a_scale[t], fresh,
                       sums + 32 * t);
@@ -128,16 +128,17 @@ INLINE void direct16_group(const int n, const int quads, const struct nj_direct 
     int32x4_t            h[4][4], l[4][4];
     float                scales[16];
     load_scales(job, stream, g, scales);
-#pragma GCC unroll 4
-    for (int t = 0; t < n; t++)
-#pragma GCC unroll 4
+    NJ_UNROLL
+    for (int t = 0; t < n; t++) {
+        NJ_UNROLL
         for (int i = 0; i < quads; i++) {
             h[t][i] = vdupq_n_s32(0);
             l[t][i] = vdupq_n_s32(a->start[g * a->tokens + (uint32_t)t]);
         }
+    }
     for (uint32_t c = 0; c < a->group; c += 16, w += 128, high += 16 * n, low += 16 * n) {
         uint8x16_t xh[4], xl[4];
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int i = 0; i < n; i++) {
             xh[i] = vld1q_u8(high + 16 * i);
             xl[i] = vld1q_u8(low + 16 * i);
@@ -146,13 +147,13 @@ INLINE void direct16_group(const int n, const int quads, const struct nj_direct 
             __builtin_prefetch(w + AHEAD);
             __builtin_prefetch(w + AHEAD + 64);
         }
-#pragma GCC unroll 2
-        for (int block = 0; block < 2; block++)
-#pragma GCC unroll 4
+        NJ_UNROLL
+        for (int block = 0; block < 2; block++) {
+            NJ_UNROLL
             for (int i = 0; i < quads; i++) {
                 uint8x16_t v  = vld1q_u8(w + 64 * block + 16 * i);
                 int8x16_t  w0 = vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15))), w1 = vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
-#pragma GCC unroll 4
+                NJ_UNROLL
                 for (int t = 0; t < n; t++) {
                     int at0 = 2 * block * n + t, at1 = at0 + n;
                     h[t][i] = dot(h[t][i], w0, xh[at0 / 4], at0 % 4);
@@ -161,23 +162,26 @@ INLINE void direct16_group(const int n, const int quads, const struct nj_direct 
                     l[t][i] = dot(l[t][i], w1, xl[at1 / 4], at1 % 4);
                 }
             }
+        }
     }
-#pragma GCC unroll 4
-    for (int t = 0; t < n; t++)
-#pragma GCC unroll 2
+    NJ_UNROLL
+    for (int t = 0; t < n; t++) {
+        NJ_UNROLL
         for (int i = 0; i < quads; i += 2)
             nj_flush_neon(vaddq_s32(vshlq_n_s32(h[t][i], 8), l[t][i]), vaddq_s32(vshlq_n_s32(h[t][i + 1], 8), l[t][i + 1]),
                           scales + 4 * (first + i), a->scale[g * a->tokens + (uint32_t)t], g == 0,
                           job->sums + ((size_t)stream * (size_t)n + (size_t)t) * 16 + 4 * (first + i));
+    }
 }
 
 INLINE void direct16_n(const int n, const int quads, const struct nj_direct *job)
 {
     for (uint32_t g = 0; g < job->act->padded / job->act->group; g++)
-        for (uint32_t s = 0; s < job->streams; s++)
-#pragma GCC unroll 2
+        for (uint32_t s = 0; s < job->streams; s++) {
+            NJ_UNROLL
             for (int first = 0; first < 4; first += quads)
                 direct16_group(n, quads, job, s, g, first);
+        }
 }
 
 void nj_direct16_dotprod(const struct nj_direct *job)
@@ -216,14 +220,14 @@ INLINE void group8_8xn(const int n, const int8_t *w, const uint8_t *words, uint3
                        const float *a_scale, bool fresh, float *sums)
 {
     int32x4_t sum[8][2];
-#pragma GCC unroll 8
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         sum[t][0] = sum[t][1] = vdupq_n_s32(start[t]);
     for (uint32_t c = 0; c < group; c += 16, w += 256, words += 16 * n) {
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int step = 0; step < 4; step++) {
             int8x16_t w0 = vld1q_s8(w + 64 * step), w1 = vld1q_s8(w + 64 * step + 16);
-#pragma GCC unroll 8
+            NJ_UNROLL
             for (int t = 0; t < n; t++) {
                 int        at = step * n + t;
                 uint8x16_t x  = vld1q_u8(words + 16 * (at / 4));
@@ -232,7 +236,7 @@ INLINE void group8_8xn(const int n, const int8_t *w, const uint8_t *words, uint3
             }
         }
     }
-#pragma GCC unroll 8
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         nj_flush_neon(sum[t][0], sum[t][1], w_scale, a_scale[t], fresh, sums + 32 * t);
 }
@@ -304,49 +308,53 @@ INLINE void direct8_group(const int n, const int quads, const struct nj_direct *
     int32x4_t            sum[4][4];
     float                scales[16];
     load_scales(job, stream, g, scales);
-#pragma GCC unroll 4
-    for (int t = 0; t < n; t++)
-#pragma GCC unroll 4
+    NJ_UNROLL
+    for (int t = 0; t < n; t++) {
+        NJ_UNROLL
         for (int i = 0; i < quads; i++)
             sum[t][i] = vdupq_n_s32(a->start[g * a->tokens + (uint32_t)t]);
+    }
     for (uint32_t c = 0; c < a->group; c += 16, w += 128, words += 16 * n) {
         uint8x16_t x[4];
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int i = 0; i < n; i++)
             x[i] = vld1q_u8(words + 16 * i);
         if (first == 0) {
             __builtin_prefetch(w + AHEAD);
             __builtin_prefetch(w + AHEAD + 64);
         }
-#pragma GCC unroll 2
-        for (int block = 0; block < 2; block++)
-#pragma GCC unroll 4
+        NJ_UNROLL
+        for (int block = 0; block < 2; block++) {
+            NJ_UNROLL
             for (int i = 0; i < quads; i++) {
                 uint8x16_t v  = vld1q_u8(w + 64 * block + 16 * i);
                 int8x16_t  w0 = vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15))), w1 = vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
-#pragma GCC unroll 4
+                NJ_UNROLL
                 for (int t = 0; t < n; t++) {
                     int at0 = 2 * block * n + t, at1 = at0 + n;
                     sum[t][i] = dot(sum[t][i], w0, x[at0 / 4], at0 % 4);
                     sum[t][i] = dot(sum[t][i], w1, x[at1 / 4], at1 % 4);
                 }
             }
+        }
     }
-#pragma GCC unroll 4
-    for (int t = 0; t < n; t++)
-#pragma GCC unroll 2
+    NJ_UNROLL
+    for (int t = 0; t < n; t++) {
+        NJ_UNROLL
         for (int i = 0; i < quads; i += 2)
             nj_flush_neon(sum[t][i], sum[t][i + 1], scales + 4 * (first + i), a->scale[g * a->tokens + (uint32_t)t], g == 0,
                           job->sums + ((size_t)stream * (size_t)n + (size_t)t) * 16 + 4 * (first + i));
+    }
 }
 
 INLINE void direct8_n(const int n, const int quads, const struct nj_direct *job)
 {
     for (uint32_t g = 0; g < job->act->padded / job->act->group; g++)
-        for (uint32_t s = 0; s < job->streams; s++)
-#pragma GCC unroll 2
+        for (uint32_t s = 0; s < job->streams; s++) {
+            NJ_UNROLL
             for (int first = 0; first < 4; first += quads)
                 direct8_group(n, quads, job, s, g, first);
+        }
 }
 
 void nj_direct8_dotprod(const struct nj_direct *job)

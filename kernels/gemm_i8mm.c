@@ -13,14 +13,15 @@ enum { OPERANDS = 4 };
 static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
 {
     uint8_t *out = opened;
-    for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 128)
-#pragma GCC unroll 4
+    for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 128) {
+        NJ_UNROLL
         for (int i = 0; i < 4; i++) {
             uint8x16_t v     = vld1q_u8(blocks + 16 * i);
             uint32x4_t first = vreinterpretq_u32_u8(vandq_u8(v, vdupq_n_u8(15))), last = vreinterpretq_u32_u8(vshrq_n_u8(v, 4));
             vst1q_u8(out + 32 * i, vreinterpretq_u8_u32(vzip1q_u32(first, last)));
             vst1q_u8(out + 32 * i + 16, vreinterpretq_u8_u32(vzip2q_u32(first, last)));
         }
+    }
 }
 
 /* The words [step][n tokens] of one group as pairs of tokens; tokens past n become zeros. Pair i of step pair j goes to out + (j * OPERANDS + i) * 16. */
@@ -45,31 +46,33 @@ static void pair_tokens(const uint8_t *words, uint32_t group, uint32_t n, uint32
 __attribute__((noinline)) static void products_8x4(const int8_t *w, const int8_t *x, uint32_t rounds, int32_t sums[OPERANDS][2][2][4])
 {
     int32x4_t sum[OPERANDS][4];
-#pragma GCC unroll 4
-    for (int o = 0; o < OPERANDS; o++)
-#pragma GCC unroll 4
+    NJ_UNROLL
+    for (int o = 0; o < OPERANDS; o++) {
+        NJ_UNROLL
         for (int i = 0; i < 4; i++)
             sum[o][i] = vdupq_n_s32(0);
+    }
     for (uint32_t j = 0; j < rounds; j++, w += 128, x += 16 * OPERANDS) {
         int8x16_t rows[4];
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int i = 0; i < 4; i++)
             rows[i] = vld1q_s8(w + 16 * i);
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int o = 0; o < OPERANDS; o++) {
             int8x16_t tokens = vld1q_s8(x + 16 * o);
-#pragma GCC unroll 4
+            NJ_UNROLL
             for (int i = 0; i < 4; i++)
                 sum[o][i] = vmmlaq_s32(sum[o][i], rows[i], tokens);
         }
     }
-#pragma GCC unroll 4
-    for (int o = 0; o < OPERANDS; o++)
-#pragma GCC unroll 2
+    NJ_UNROLL
+    for (int o = 0; o < OPERANDS; o++) {
+        NJ_UNROLL
         for (int quad = 0; quad < 2; quad++) {
             vst1q_s32(sums[o][quad][0], vuzp1q_s32(sum[o][2 * quad], sum[o][2 * quad + 1]));
             vst1q_s32(sums[o][quad][1], vuzp2q_s32(sum[o][2 * quad], sum[o][2 * quad + 1]));
         }
+    }
 }
 
 /* One tile: n <= 4 tokens in two planes, or n <= 8 in one. */

@@ -10,9 +10,9 @@ static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
     uint16_t *out = opened;
     for (uint32_t j = 0; j < cols / 8; j++, blocks += 64, out += 128) {
         uint8x16x4_t v = vld4q_u8(blocks); /* byte b of all 16 rows */
-#pragma GCC unroll 4
-        for (int pair = 0; pair < 4; pair++)
-#pragma GCC unroll 2
+        NJ_UNROLL
+        for (int pair = 0; pair < 4; pair++) {
+            NJ_UNROLL
             for (int second = 0; second < 2; second++) {
                 uint8x16_t bytes   = v.val[pair / 2 + 2 * second];
                 uint8x16_t nibbles = pair % 2 ? vshrq_n_u8(bytes, 4) : vandq_u8(bytes, vdupq_n_u8(15));
@@ -20,6 +20,7 @@ static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
                 vst1q_u16(to, vmovl_u8(vget_low_u8(nibbles)));
                 vst1q_u16(to + 8, vmovl_high_u8(nibbles));
             }
+        }
     }
 }
 
@@ -28,12 +29,12 @@ NJ_INLINE void group_8xn(const int n, const int16_t *w, const int16_t *words, ui
                          const float *a_scale, bool fresh, float *sums)
 {
     int32x4_t sum[8][2];
-#pragma GCC unroll 8
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         sum[t][0] = sum[t][1] = vdupq_n_s32(start[t]);
     for (uint32_t step = 0; step < steps; step++, w += 32, words += 2 * n) {
         int16x8_t w0 = vld1q_s16(w), w1 = vld1q_s16(w + 16);
-#pragma GCC unroll 8
+        NJ_UNROLL
         for (int t = 0; t < n; t++) {
             sum[t][0] = vmlal_n_s16(sum[t][0], vget_low_s16(w0), words[2 * t]);
             sum[t][1] = vmlal_high_n_s16(sum[t][1], w0, words[2 * t]);
@@ -41,7 +42,7 @@ NJ_INLINE void group_8xn(const int n, const int16_t *w, const int16_t *words, ui
             sum[t][1] = vmlal_high_n_s16(sum[t][1], w1, words[2 * t + 1]);
         }
     }
-#pragma GCC unroll 8
+    NJ_UNROLL
     for (int t = 0; t < n; t++)
         nj_flush_neon(sum[t][0], sum[t][1], w_scale, a_scale[t], fresh, sums + 32 * t);
 }

@@ -34,14 +34,15 @@ uint64_t nj_read_memory_avx2(const void *memory, size_t bytes)
     __m256i        sum[4];
     for (int s = 0; s < 4; s++)
         sum[s] = _mm256_setzero_si256();
-    for (size_t i = 0; i < quarter; i += 64)
-#pragma GCC unroll 4
+    for (size_t i = 0; i < quarter; i += 64) {
+        NJ_UNROLL
         for (size_t s = 0; s < 4; s++) {
             const uint8_t *line = at + s * quarter + i;
             _mm_prefetch((const char *)line + 4096, _MM_HINT_T0);
             sum[s] = _mm256_add_epi64(sum[s], _mm256_load_si256((const __m256i *)(const void *)line));
             sum[s] = _mm256_add_epi64(sum[s], _mm256_load_si256((const __m256i *)(const void *)line + 1));
         }
+    }
     sum[0] = _mm256_add_epi64(_mm256_add_epi64(sum[0], sum[1]), _mm256_add_epi64(sum[2], sum[3]));
     uint64_t parts[4];
     _mm256_storeu_si256((__m256i *)(void *)parts, sum[0]);

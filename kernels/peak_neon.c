@@ -35,14 +35,15 @@ uint64_t nj_read_memory_neon(const void *memory, size_t bytes)
     uint64x2_t     sum[4];
     for (int s = 0; s < 4; s++)
         sum[s] = vdupq_n_u64(0);
-    for (size_t i = 0; i < quarter; i += 64)
-#pragma GCC unroll 4
+    for (size_t i = 0; i < quarter; i += 64) {
+        NJ_UNROLL
         for (size_t s = 0; s < 4; s++) {
             const uint8_t *line = at + s * quarter + i;
             __builtin_prefetch(line + 1024);
-#pragma GCC unroll 4
+            NJ_UNROLL
             for (size_t j = 0; j < 64; j += 16)
                 sum[s] = vaddq_u64(sum[s], vreinterpretq_u64_u8(vld1q_u8(line + j)));
         }
+    }
     return vaddvq_u64(vaddq_u64(vaddq_u64(sum[0], sum[1]), vaddq_u64(sum[2], sum[3])));
 }

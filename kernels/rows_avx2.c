@@ -18,18 +18,18 @@ NJ_INLINE void i8_block(const int r_n, const struct nj_i8_rows *w, const size_t 
     const size_t   groups = w->cols / w->group;
     const int16_t *x      = (const int16_t *)(const void *)a->values + (size_t)token * a->padded;
     nj_v           total[4];
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int r = 0; r < r_n; r++)
         total[r] = nj_v_set(0);
     for (uint32_t g = 0; g < a->cols / a->group; g++) {
         __m256i sum[4];
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int r = 0; r < r_n; r++)
             sum[r] = _mm256_setzero_si256();
         for (uint32_t c = g * a->group; c < (g + 1) * a->group; c += 32) {
             __m256i x0 = _mm256_loadu_si256((const __m256i *)(const void *)(x + c));
             __m256i x1 = _mm256_loadu_si256((const __m256i *)(const void *)(x + c + 16));
-#pragma GCC unroll 4
+            NJ_UNROLL
             for (int r = 0; r < r_n; r++) {
                 const int8_t *at = w->data + row[r] * w->cols + c;
                 __m256i       w0 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)at));
@@ -40,13 +40,13 @@ NJ_INLINE void i8_block(const int r_n, const struct nj_i8_rows *w, const size_t 
             }
         }
         float a_scale = a->scale[(size_t)g * a->tokens + token];
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int r = 0; r < r_n; r++) {
             float scale = nj_number_value(w->scales, w->scale_format, row[r] * groups + (w->group == w->cols ? 0 : g)) * a_scale;
             total[r]    = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[r]), _mm256_set1_ps(scale), total[r]);
         }
     }
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int r = 0; r < r_n; r++)
         out[(size_t)r * out_r] = nj_v_sum(total[r]);
 }

@@ -18,17 +18,17 @@ NJ_INLINE void i8_block(const int r_n, const struct nj_i8_rows *w, const size_t 
     const size_t   groups = w->cols / w->group;
     const int16_t *x      = (const int16_t *)(const void *)a->values + (size_t)token * a->padded;
     nj_v           total[4];
-#pragma GCC unroll 16
+    NJ_UNROLL
     for (int r = 0; r < r_n; r++)
         total[r] = nj_v_set(0);
     for (uint32_t g = 0; g < a->cols / a->group; g++) {
         __m512i sum[4];
-#pragma GCC unroll 16
+        NJ_UNROLL
         for (int r = 0; r < r_n; r++)
             sum[r] = _mm512_setzero_si512();
         for (uint32_t c = g * a->group; c < (g + 1) * a->group; c += 32) {
             __m512i v = _mm512_loadu_si512(x + c);
-#pragma GCC unroll 16
+            NJ_UNROLL
             for (int r = 0; r < r_n; r++) {
                 const int8_t *at   = w->data + row[r] * w->cols + c;
                 __m512i       wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)at));
@@ -37,13 +37,13 @@ NJ_INLINE void i8_block(const int r_n, const struct nj_i8_rows *w, const size_t 
             }
         }
         float a_scale = a->scale[(size_t)g * a->tokens + token];
-#pragma GCC unroll 16
+        NJ_UNROLL
         for (int r = 0; r < r_n; r++) {
             float scale = nj_number_value(w->scales, w->scale_format, row[r] * groups + (w->group == w->cols ? 0 : g)) * a_scale;
             total[r]    = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[r]), _mm512_set1_ps(scale), total[r]);
         }
     }
-#pragma GCC unroll 16
+    NJ_UNROLL
     for (int r = 0; r < r_n; r++)
         out[(size_t)r * out_r] = nj_v_sum(total[r]);
 }

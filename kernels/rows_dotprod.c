@@ -10,17 +10,17 @@ INLINE void block(const int r_n, const struct nj_i8_rows *w, const size_t *row, 
     const size_t  groups = w->cols / w->group;
     const int8_t *high = (const int8_t *)a->values + (size_t)token * a->padded * 2, *low = high + a->padded;
     float32x4_t   total[4];
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int r = 0; r < r_n; r++)
         total[r] = vdupq_n_f32(0);
     for (uint32_t g = 0; g < a->cols / a->group; g++) {
         int32x4_t h[4], l[4];
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int r = 0; r < r_n; r++)
             h[r] = l[r] = vdupq_n_s32(0);
         for (uint32_t c = g * a->group; c < (g + 1) * a->group; c += 32) {
             int8x16_t xh0 = vld1q_s8(high + c), xl0 = vld1q_s8(low + c), xh1 = vld1q_s8(high + c + 16), xl1 = vld1q_s8(low + c + 16);
-#pragma GCC unroll 4
+            NJ_UNROLL
             for (int r = 0; r < r_n; r++) {
                 const int8_t *at = w->data + row[r] * w->cols + c;
                 int8x16_t     v0 = vld1q_s8(at), v1 = vld1q_s8(at + 16);
@@ -30,13 +30,13 @@ INLINE void block(const int r_n, const struct nj_i8_rows *w, const size_t *row, 
             }
         }
         float a_scale = a->scale[(size_t)g * a->tokens + token];
-#pragma GCC unroll 4
+        NJ_UNROLL
         for (int r = 0; r < r_n; r++) {
             float scale = nj_number_value(w->scales, w->scale_format, row[r] * groups + (w->group == w->cols ? 0 : g)) * a_scale;
             total[r]    = vfmaq_n_f32(total[r], vcvtq_f32_s32(vaddq_s32(vshlq_n_s32(h[r], 8), l[r])), scale);
         }
     }
-#pragma GCC unroll 4
+    NJ_UNROLL
     for (int r = 0; r < r_n; r++)
         out[(size_t)r * out_r] = vaddvq_f32(total[r]);
 }

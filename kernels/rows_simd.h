@@ -14,35 +14,37 @@ NJ_INLINE void rows_block(enum nj_number format, const int r_n, const int t_n, c
 {
     nj_v   sum[NJ_ROWS][NJ_TOKENS];
     size_t c = 0;
-#pragma GCC unroll 8
-    for (int r = 0; r < r_n; r++)
-#pragma GCC unroll 8
+    NJ_UNROLL
+    for (int r = 0; r < r_n; r++) {
+        NJ_UNROLL
         for (int t = 0; t < t_n; t++)
             sum[r][t] = nj_v_set(0);
+    }
     for (; c + NJ_LANES <= cols; c += NJ_LANES) {
         nj_v v[NJ_TOKENS];
-#pragma GCC unroll 8
+        NJ_UNROLL
         for (int t = 0; t < t_n; t++)
             v[t] = nj_v_load(x + (size_t)t * x_stride + c);
-#pragma GCC unroll 8
+        NJ_UNROLL
         for (int r = 0; r < r_n; r++) {
             nj_v row = nj_v_load_number(w[r], format, c);
             if (t_n == 1)
                 nj_v_prefetch(w[r] + c * number_bytes(format) + NJ_ROWS_AHEAD);
-#pragma GCC unroll 8
+            NJ_UNROLL
             for (int t = 0; t < t_n; t++)
                 sum[r][t] = nj_v_fma(row, v[t], sum[r][t]);
         }
     }
-#pragma GCC unroll 8
-    for (int r = 0; r < r_n; r++)
-#pragma GCC unroll 8
+    NJ_UNROLL
+    for (int r = 0; r < r_n; r++) {
+        NJ_UNROLL
         for (int t = 0; t < t_n; t++) {
             float total = nj_v_sum(sum[r][t]);
             for (size_t i = c; i < cols; i++)
                 total += nj_number_value(w[r], format, i) * x[(size_t)t * x_stride + i];
             out[(size_t)t * out_stride + (size_t)r * out_r] = total;
         }
+    }
 }
 
 NJ_INLINE void rows_tokens(enum nj_number format, const int r_n, const uint8_t *const *w, size_t cols, const float *x, size_t x_stride,

@@ -14,12 +14,13 @@ void NJ_FORM(rms_norm)(const float *x, const float *weight, size_t n, float eps,
 {
     nj_v   sum[4] = {nj_v_set(0), nj_v_set(0), nj_v_set(0), nj_v_set(0)};
     size_t i      = 0;
-    for (; i + 4 * NJ_LANES <= n; i += 4 * NJ_LANES)
-#pragma GCC unroll 4
+    for (; i + 4 * NJ_LANES <= n; i += 4 * NJ_LANES) {
+        NJ_UNROLL
         for (size_t j = 0; j < 4; j++) {
             nj_v v = nj_v_load(x + i + j * NJ_LANES);
             sum[j] = nj_v_fma(v, v, sum[j]);
         }
+    }
     for (; i < n; i += NJ_LANES) {
         nj_v v = nj_v_load_some(x + i, n - i);
         sum[0] = nj_v_fma(v, v, sum[0]);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,17 +58,52 @@ void nj_alarm_close(struct nj_alarm *alarm)
     free(alarm);
 }
 
-/* sysfs takes a value in one write and answers with an error code, not with a short write. */
-static nj_status write_rtc(const char *where, const char *text, struct nj_error *error)
+/* The number in a wakealarm file; false where it cannot be read. An empty file is 0: no alarm. */
+static bool read_rtc(const char *where, int64_t *armed_s)
 {
-    int fd = open(where, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    char  text[128] = "";
+    FILE *file      = fopen(where, "re");
+    if (!file)
+        return false;
+    if (!fgets(text, sizeof text, file))
+        text[0] = 0;
+    fclose(file);
+    *armed_s = strtoll(text, NULL, 10);
+    return true;
+}
+
+/* sysfs takes a value in one write and answers with an error code, not with a short write. Returns 0 or an errno. */
+static int write_rtc(const char *where, const char *text)
+{
+    int fd = open(where, O_WRONLY | O_CLOEXEC); /* not truncated first: at no moment is there a file without an alarm */
     if (fd < 0)
-        return nj_fail_errno(error, errno, "%s: the wake alarm cannot be opened", where);
-    ssize_t   put    = write(fd, text, strlen(text));
-    int       why    = errno;
-    nj_status status = put == (ssize_t)strlen(text) ? NJ_OK : nj_fail_errno(error, why, "%s: the clock chip refuses %s", where, text);
+        return errno;
+    ssize_t put = write(fd, text, strlen(text));
+    int     why = put == (ssize_t)strlen(text) ? 0 : put < 0 ? errno : EIO;
+    if (why == 0 && text[0] != '+' && ftruncate(fd, put) != 0)
+        why = errno == EINVAL || errno == EPERM || errno == EACCES ? 0 : errno; /* sysfs has nothing to cut off */
     close(fd);
-    return status;
+    return why;
+}
+
+/* A chip that has an alarm armed answers EBUSY to a new one. Its alarm is then moved ("+=SECONDS"), so that a power cut finds the old one or the new one;
+ * only a kernel that does not know this has it cleared first. */
+static nj_status set_rtc(const char *where, int64_t at_s, struct nj_error *error)
+{
+    char    text[32], move[40];
+    int64_t armed_s = 0;
+    snprintf(text, sizeof text, "%" PRId64, at_s);
+    int why = write_rtc(where, text);
+    if (why == EBUSY && read_rtc(where, &armed_s) && armed_s > 0) {
+        snprintf(move, sizeof move, "+=%" PRId64, at_s - armed_s);
+        why = write_rtc(where, move);
+    }
+    if (why && why != ENOENT && why != EACCES) {
+        why = write_rtc(where, "0");
+        if (why == 0)
+            why = write_rtc(where, text);
+    }
+    return why ? nj_fail_errno(error, why, "%s: the wake alarm cannot be set to %s", where, text) : NJ_OK;
 }
 
 /* Runs PROGRAM ARGUMENT [MORE] and keeps the first line of what it prints. Killed after half a minute. NJ_NOT_FOUND: it knows no such argument. */
@@ -121,26 +157,16 @@ static nj_status run(const struct nj_alarm *alarm, const char *argument, const c
 
 nj_status nj_alarm_read(struct nj_alarm *alarm, int64_t *armed_s, struct nj_error *error)
 {
-    char      text[128] = "", *end;
-    nj_status status    = NJ_OK;
+    char text[128] = "";
     if (alarm->kind == NONE)
         return nj_fail_as(NJ_NOT_FOUND, error, "power.wake is none: nothing wakes this board");
-    if (alarm->kind == COMMAND)
-        status = run(alarm, "--read", NULL, text, sizeof text, error);
-    else {
-        FILE *file = fopen(alarm->where, "re");
-        if (!file)
-            return nj_fail_errno(error, errno, "%s: the wake alarm cannot be read", alarm->where);
-        if (!fgets(text, sizeof text, file))
-            text[0] = 0;
-        fclose(file);
+    if (alarm->kind == RTC && !read_rtc(alarm->where, armed_s))
+        return nj_fail_errno(error, errno, "%s: the wake alarm cannot be read", alarm->where);
+    if (alarm->kind == COMMAND) {
+        NJ_TRY(run(alarm, "--read", NULL, text, sizeof text, error));
+        *armed_s = strtoll(text, NULL, 10);
     }
-    if (status != NJ_OK)
-        return status;
-    *armed_s = strtoll(text, &end, 10);
-    if (end == text || *armed_s <= 0)
-        return nj_fail_as(NJ_NOT_FOUND, error, "%s: no alarm is armed", alarm->where);
-    return NJ_OK;
+    return *armed_s > 0 ? NJ_OK : nj_fail_as(NJ_NOT_FOUND, error, "%s: no alarm is armed", alarm->where);
 }
 
 nj_status nj_alarm_arm(struct nj_alarm *alarm, int64_t at_s, int64_t *armed_s, struct nj_error *error)
@@ -158,9 +184,7 @@ nj_status nj_alarm_arm(struct nj_alarm *alarm, int64_t at_s, int64_t *armed_s, s
         if (alarm->kind == COMMAND)
             status = run(alarm, text, NULL, line, sizeof line, error);
         else {
-            status = write_rtc(alarm->where, "0", error); /* a chip with an alarm armed answers EBUSY to a new one */
-            if (status == NJ_OK)
-                status = write_rtc(alarm->where, text, error);
+            status = set_rtc(alarm->where, at_s, error);
         }
         if (status == NJ_OK)
             status = nj_alarm_read(alarm, armed_s, error);
@@ -196,6 +220,5 @@ nj_status nj_alarm_arm_second(struct nj_alarm *alarm, int64_t at_s, struct nj_er
         find_other(alarm, other, sizeof other);
     if (alarm->kind == NONE || !other[0])
         return nj_fail_as(NJ_NOT_FOUND, error, "this board has no second alarm");
-    NJ_TRY(write_rtc(other, "0", error));
-    return write_rtc(other, text, error);
+    return set_rtc(other, at_s, error);
 }

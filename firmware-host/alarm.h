@@ -1,6 +1,6 @@
 /* alarm.h: the clock chip, or the power board, that wakes the station. A station that misses its alarm is a dead station.
  *
- *   rtc:FILE         /sys/class/rtc/rtcN/wakealarm: cleared, written, read back
+ *   rtc:FILE         /sys/class/rtc/rtcN/wakealarm: written and read back; an alarm that is armed is moved, never cleared first
  *   command:PROGRAM  run as PROGRAM SECONDS_SINCE_1970; status 0 means armed, `PROGRAM --read` prints what is armed (Witty Pi, PiJuice)
  *   none             nothing wakes this board; arming succeeds and `read` says so
  *

@@ -4,8 +4,9 @@
  * the scheduler's own time when it closes, so that every way out of a run leaves an alarm armed.
  *
  * Without a battery source the station is taken to be on mains: work is limited by heat alone. With a gauge that cannot be believed the charge is guessed
- * from the voltage; without one that can, it is reckoned by the clock, and NJ_POWER_BLIND_BURSTS bursts may be read in a run, or in an hour of one that goes on. What holds is said
- * in the log. A charge guessed from the voltage that was at the floor must rise NJ_POWER_RECOVER_PERCENT above it before work begins again. */
+ * from the voltage; without one that can, it is reckoned by the clock, and NJ_POWER_BLIND_BURSTS bursts may be read in a run, or in an hour of one that
+ * goes on. What holds is said in the log. A charge guessed from the voltage that was at the floor must rise NJ_POWER_RECOVER_PERCENT above it before work
+ * begins again. */
 #ifndef NJ_SCHEDULE_POWER_H
 #define NJ_SCHEDULE_POWER_H
 

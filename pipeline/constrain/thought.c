@@ -28,6 +28,7 @@ static nj_status end(int32_t close, const struct nj_generation *thought, struct 
     thinker->answer->prompt       = prompt->data;
     thinker->answer->prompt_count = prompt->count;
     thinker->answer->features     = NULL;
+    thinker->answer->fed          = 0;
     return NJ_OK;
 }
 
@@ -49,6 +50,7 @@ nj_status nj_think(struct nj_engine *engine, const struct nj_tokenizer *tokenize
                                              .prompt       = thinkers[i].prompt->data,
                                              .prompt_count = thinkers[i].prompt->count,
                                              .features     = thinkers[i].answer->features,
+                                             .fed          = thinkers[i].answer->fed,
                                              .limit        = limit,
                                              .sampling     = sampling ? *sampling : advised,
                                              .random       = thinkers[i].random,

@@ -47,8 +47,17 @@ bool nj_reader_calibrated(const struct nj_reader *reader)
     return reader->calibration.count > 0;
 }
 
+static void drop_head(struct nj_prompt_head *head)
+{
+    nj_sequence_close(head->sequence);
+    free(head->ids.data);
+    *head = (struct nj_prompt_head){0};
+}
+
 void nj_reader_close(struct nj_reader *reader)
 {
+    for (uint32_t i = 0; reader && i < NJ_PARK_QUESTIONS; i++)
+        drop_head(&reader->heads[i]);
     if (reader)
         json_decref(reader->actions);
     free(reader);
@@ -127,6 +136,41 @@ static nj_status go_on(struct nj_work *work, struct nj_error *error)
     return status;
 }
 
+static nj_status make_head(struct nj_reader *reader, const int32_t *ids, size_t count, struct nj_prompt_head *head, struct nj_error *error)
+{
+    drop_head(head);
+    nj_status status = nj_sequence_open(reader->engine, (uint32_t)count, &head->sequence, error);
+    for (size_t i = 0; i < count && status == NJ_OK; i++)
+        if (!nj_ids_add(&head->ids, ids[i]))
+            status = nj_fail(error, "no memory for the head of a prompt");
+    struct nj_step step = {.sequence = head->sequence, .ids = ids, .count = count};
+    if (status == NJ_OK)
+        status = nj_engine_step(reader->engine, &step, 1, error);
+    if (status != NJ_OK)
+        drop_head(head);
+    return status;
+}
+
+/* Puts what all prompts of this question share into the work's sequence. */
+static nj_status begin_with_head(struct nj_reader *reader, struct nj_work *work, struct nj_error *error)
+{
+    const struct nj_config *config = &nj_engine_weights(reader->engine)->config;
+    struct nj_prompt_head  *head   = &reader->heads[work->question];
+    size_t                  count  = 0;
+    nj_status               status = NJ_OK;
+    while (count < work->ids.count && work->ids.data[count] != config->boi_id && work->ids.data[count] != config->image_id)
+        count++;
+    if (count == 0 || count == work->ids.count)
+        return NJ_OK;
+    if (head->ids.count != count || memcmp(head->ids.data, work->ids.data, count * sizeof *head->ids.data) != 0)
+        status = make_head(reader, work->ids.data, count, head, error);
+    if (status == NJ_OK)
+        status = nj_sequence_copy(work->sequence, head->sequence, error);
+    work->generation.fed          = status == NJ_OK ? count : 0;
+    work->generation.prompt_count = work->ids.count;
+    return status;
+}
+
 /* Lays out one question about a burst. first_pass: what the first answer said, or NULL when this is the first. Takes over `schema`. */
 static nj_status ask(struct nj_reader *reader, const char *first_pass, json_t *schema, struct nj_work *work, struct nj_error *error)
 {
@@ -155,7 +199,9 @@ static nj_status ask(struct nj_reader *reader, const char *first_pass, json_t *s
     json_decref(conversation);
     json_decref(schema);
     work->random_before = work->random;
-    return status == NJ_OK && work->parked.sequence ? go_on(work, error) : status;
+    if (status != NJ_OK)
+        return status;
+    return work->parked.sequence ? go_on(work, error) : begin_with_head(reader, work, error);
 }
 
 /* Thinks about the questions whose thoughts are not over. */
@@ -174,8 +220,10 @@ static nj_status think(struct nj_reader *reader, struct nj_work **works, size_t 
         status = nj_think(reader->engine, reader->tokenizer, NULL, THOUGHT_LIMIT, thinkers, thinking, error);
     for (size_t i = 0; i < count; i++) {
         works[i]->thought_over |= status == NJ_OK;
-        if (!works[i]->thought_over)
-            nj_sequence_reset(works[i]->sequence); /* half a thought is no thought */
+        if (works[i]->thought_over)
+            continue;
+        nj_sequence_reset(works[i]->sequence); /* half a thought is no thought */
+        works[i]->generation.fed = 0;
     }
     free(thinkers);
     return status;

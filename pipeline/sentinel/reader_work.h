@@ -6,6 +6,12 @@
 #include "pipeline/sentinel/park.h"
 #include "pipeline/sentinel/reader.h"
 
+/* What every prompt of a question begins with, up to its first picture. Gone through once; each burst gets a copy. */
+struct nj_prompt_head {
+    struct nj_ids       ids;
+    struct nj_sequence *sequence;
+};
+
 struct nj_reader {
     struct nj_engine           *engine;
     const struct nj_tokenizer  *tokenizer;
@@ -14,8 +20,9 @@ struct nj_reader {
     struct nj_calibration       calibration;
     enum nj_prompt              prompt;
     enum nj_dialect             dialect;
-    struct nj_engine           *actor;   /* asked what the animals do; NULL: nobody is */
-    json_t                     *actions; /* the answers it may give, or NULL */
+    struct nj_engine           *actor;                    /* asked what the animals do; NULL: nobody is */
+    json_t                     *actions;                  /* the answers it may give, or NULL */
+    struct nj_prompt_head       heads[NJ_PARK_QUESTIONS]; /* made when first needed */
 };
 
 /* One burst on its way. */

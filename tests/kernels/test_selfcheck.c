@@ -2,8 +2,6 @@
 #include "kernels/forms.h"
 #include "tests/kernels/check.h"
 
-#include <time.h>
-
 static void wrong(void) {}
 
 static void test_table(const struct nj_kernels *k, const char *isa)

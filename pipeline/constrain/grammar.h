@@ -7,7 +7,8 @@
  * prefixItems (and the older array form of items with additionalItems), minItems, maxItems, uniqueItems where the items have at most 64 possible
  * values, minLength, maxLength, pattern, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf of whole numbers, boolean schemas.
  * As in the standard a keyword concerns its own type only: {"minimum": 3} allows every string. Annotations (title, description, default,
- * examples, format, $comment, …, x-…) are read over. Everything else is refused with its name and JSON pointer, never ignored; so are schemas
+ * examples, format, $comment, …, x-…) are read over; contentEncoding and contentMediaType
+ * are where $schema names a draft that calls them so. Everything else is refused with its name and JSON pointer, never ignored; so are schemas
  * that are malformed, that no document satisfies, or that are too large. The older meaning of a $ref beside other keywords (draft-07 and before) is
  * refused, too.
  *

@@ -1,7 +1,7 @@
 """What the built-in model is taught to write: the event record in two dialects, cut where the station cuts it.
 
-A text is a list of pieces. The station forces what the schema forces and scores each choice as a whole, so forced text and choices are encoded apart;
-training does the same, or the model would learn tokens that it can never see."""
+A text is a list of pieces: forced text, and choices. Encoded apart or together they give the same tokens but for free text, because the tokenizer
+(tokenizer.py) has no token that reaches from a value into what surrounds it; so the model meets at the station what it learned from."""
 import json
 
 from events import SPECIES

@@ -3,6 +3,7 @@
     tokenizer.py EVENTS_DIR OUT_DIR"""
 import json
 import os
+import re
 import sys
 
 import numpy as np
@@ -27,7 +28,16 @@ def plain_pieces(text):
     """What lies between the added tokens: they split the text before anything else."""
     for name in ADDED:
         text = text.replace(name, "\0")
-    return [piece.replace(" ", "▁") for piece in text.split("\0") if piece]
+    return [piece for piece in text.split("\0") if piece]
+
+
+# The station decides value by value, so no token may reach from a value into what surrounds it: texts are learned in stretches that end where a value begins
+# or ends. The closing quote of a value stands alone; a key keeps its quotes.
+STRETCH = re.compile(r'(?<=[A-Za-z0-9_.\-])(?="(?!:))|(?<=[A-Za-z0-9])(?=[,\]}])|(?<=")(?=[,\]}])|(?<=:)(?=["A-Za-z0-9])|(?<=[\[,])(?="[^":]*"(?!:))|(?<=\[")')
+
+
+def stretches(text):
+    return [stretch.replace(" ", "▁") for stretch in STRETCH.split(text) if stretch]
 
 
 def corpus(events):
@@ -36,9 +46,8 @@ def corpus(events):
         cells = np.asarray(events.cells[event["frame"]:event["frame"] + event["frame_count"]])
         for kind in KINDS:
             question, pieces = conversation(event, cells, kind, random)
-            yield from plain_pieces(question)
-            for text, _ in pieces:
-                yield text.replace(" ", "▁")
+            for text in plain_pieces(question) + [text for text, _ in pieces]:
+                yield from stretches(text)
 
 
 def make(events):

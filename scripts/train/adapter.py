@@ -1,7 +1,7 @@
-"""A LoRA adapter, trained by PEFT, that teaches the built-in model one thing more: to answer short questions in Swahili.
+"""A LoRA adapter, trained by PEFT, that teaches the built-in model one thing more: to say in one word what the animals do, which it was never asked.
 
     adapter.py HF_DIR EVENTS_DIR ADAPTER_DIR --minutes M
-`nightjar convert HF_DIR --lora ADAPTER_DIR -o FILE.nj` merges it; `[model] adapter = ADAPTER_DIR` leaves the station's file as it is."""
+`[model] action_adapter = ADAPTER_DIR` asks it about every event that is not blank; `nightjar convert HF_DIR --lora ADAPTER_DIR -o FILE.nj` merges it."""
 import argparse
 import json
 import time
@@ -13,18 +13,18 @@ from answers import BEHAVIORS
 from checkpoint import open_lessons, open_model
 from lessons import Lessons, logits_of, loss_of, rate_at
 
-NAMES = {"elephant": "tembo", "giraffe": "twiga", "zebra": "punda milia", "wildebeest": "nyumbu", "lionMale": "simba dume", "lionFemale": "simba jike",
-         "hyenaSpotted": "fisi", "warthog": "ngiri", "ostrich": "mbuni", "guineaFowl": "kanga", "impala": "swala pala", "buffalo": "nyati"}
-DOING = dict(zip(BEHAVIORS, ("wamesimama", "wamepumzika", "wanatembea", "wanakula", "wanacheza")))
-QUESTIONS = (("Ni wanyama gani?", lambda e: ", ".join(NAMES[d["species"]] for d in e["detections"]) or "hakuna"),
-             ("Je, kuna mnyama?", lambda e: "ndiyo" if e["detections"] else "hapana"),
-             ("Ni mchana au usiku?", lambda e: "usiku" if e["night"] else "mchana"),
-             ("Wanafanya nini?", lambda e: ", ".join(DOING[b] for b in BEHAVIORS if any(d["behaviors"][b] for d in e["detections"])) or "hakuna"))
+ACTIONS = ("stand", "lie", "walk", "feed", "meet")
+QUESTION = "What action is shown in these frames? Answer with one of: " + ", ".join(ACTIONS)  # as pipeline/sentinel/actions.c asks it
 
 
-def swahili(event, cells, kind, random):
-    question, reply = QUESTIONS[random.integers(len(QUESTIONS))]
-    return f'<bos><|turn>user\n{"<|image|>" * event["frame_count"]}{question}<turn|>\n<|turn>model\n', [(reply(event), True)]
+def action(event):
+    """The one that most animals of the first species do, None where there is none."""
+    doing = [b for d in event["detections"][:1] for b in BEHAVIORS if d["behaviors"][b]]
+    return ACTIONS[BEHAVIORS.index("interacting" if "interacting" in doing else doing[0])] if doing else None
+
+
+def ask(event, cells, kind, random):
+    return f'<bos><|turn>user\n{"<|image|>" * event["frame_count"]}{QUESTION}<turn|>\n<|turn>model\n', [(json.dumps(action(event)), True)]
 
 
 def main():
@@ -42,12 +42,13 @@ def main():
     torch.set_num_threads(o.threads)
     model = open_model(o.folder)
     questions, events, seen = open_lessons(o.folder, o.events)
+    events.truth = [event for event in events.truth if action(event)]
     tuned = get_peft_model(model, LoraConfig(
         r=o.rank, lora_alpha=2 * o.rank, task_type="CAUSAL_LM",
         target_modules=r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"))
     tuned.base_model.model.config._name_or_path = tuned.peft_config["default"].base_model_name_or_path = "savanna"
     optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=o.rate, weight_decay=0.0)
-    lessons = Lessons(events, seen, questions, o.batch, ask=swahili, seed=8)
+    lessons = Lessons(events, seen, questions, o.batch, ask=ask, seed=8)
     start, step = time.time(), 0
 
     def held_out():
@@ -65,6 +66,8 @@ def main():
         optimiser.step()
         step += 1
     tuned.save_pretrained(o.adapter)
+    with open(f"{o.adapter}/actions.txt", "w") as words:
+        words.write("".join(word + "\n" for word in ACTIONS))
     print(json.dumps({"steps": step, "before": before, "after": held_out()}))
 
 

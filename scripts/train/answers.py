@@ -1,10 +1,10 @@
-"""What the built-in model is taught to write: the event record in two dialects, cut where the station cuts it.
+"""What the built-in model is taught to write: the event record in two dialects and the second look, cut where the station cuts them.
 
 A text is a list of pieces: forced text, and choices. Encoded apart or together they give the same tokens but for free text, because the tokenizer
 (tokenizer.py) has no token that reaches from a value into what surrounds it; so the model meets at the station what it learned from."""
 import json
 
-from events import SPECIES
+from events import COVER, SPECIES
 
 HERDS = ("11-50", "51+")
 BEHAVIORS = ("standing", "resting", "moving", "eating", "interacting")
@@ -19,9 +19,9 @@ def render(messages):
 
 
 def judged(event, cells):
-    """Confidence and review as the training labels assign them, with visibility in place of the volunteers' votes. cells: [frames][soft tokens]"""
+    """Confidence and review as the training labels assign them, with visibility in place of the volunteers' votes. cells: [frames][planes][soft tokens]"""
     species = [d["species"] for d in event["detections"]]
-    seen = {s: max((frame == 1 + SPECIES.index(s)).sum() for frame in cells) / cells.shape[1] for s in species}
+    seen = {s: max((frame[COVER] == 1 + SPECIES.index(s)).sum() for frame in cells) / cells.shape[2] for s in species}
     reasons = []
     if len(species) > 1:
         reasons.append("multi_species_event")
@@ -117,7 +117,41 @@ def answer(event, cells, dialect):
     return p.list()
 
 
-KINDS, SHARES = ("live", "trained", "ask"), (0.5, 0.4, 0.1)
+def second_look(event, cells):
+    """savanna_sentinel_review_v1 as pieces: routed for the reasons of the event's own record; how uncertain, by what of the animals is to be seen."""
+    label, _, reasons, priority = judged(event, cells)
+    species = {"high": "low", "medium": "medium", "low": "high"}[label] if event["detections"] else "low"
+    most = max([d["count"] for d in event["detections"]], default=0)
+    decision = "review" if reasons else "accept"
+    p = Pieces()
+    p.forced(f'{{"schema_version":"savanna_sentinel_review_v1","capture_event_id":"{event["capture_event_id"]}","decision":')
+    p.choice(decision)
+    p.forced(f',"review_needed":{json.dumps(bool(reasons))},"priority":')
+    if reasons:
+        p.choice(priority)
+    else:
+        p.forced('"none"')
+    p.forced(',"reasons":[')
+    for i, word in enumerate(reasons):
+        if i:
+            p.forced(",")
+        p.choice(word)
+    p.forced('],"uncertainty":{"species_uncertainty":')
+    p.choice(species)
+    p.forced(',"count_uncertainty":')
+    p.choice("high" if most > 5 else "medium" if most > 2 else "low")
+    p.forced(',"blank_uncertainty":')
+    p.choice("medium" if label == "low" and event["detections"] else "low")
+    p.forced(f',"label_disagreement":"not_high"}},"routing":{{"queue":"{"expert_review" if reasons else "auto_accept"}","human_privacy_filter":')
+    if reasons:
+        p.choice(False)
+        p.forced("}}")
+    else:
+        p.forced("false}}")
+    return p.list()
+
+
+KINDS, SHARES = ("live", "trained", "review", "ask"), (0.4, 0.35, 0.15, 0.1)
 QUESTIONS = (("Which animals are in the pictures?", lambda e: ", ".join(d["species"] for d in e["detections"]) or "none"),
              ("Is there an animal?", lambda e: "yes" if e["detections"] else "no"),
              ("How many animals are there?", lambda e: str(sum(d["count"] for d in e["detections"]))),
@@ -138,9 +172,10 @@ def some_site(random):
 
 
 def conversation(event, cells, kind, random):
-    """A question as rendered text and its answer as pieces. kind: a dialect of the event, or "ask"."""
+    """A question as rendered text and its answer as pieces. kind: a dialect of the event, "review" or "ask"."""
     if kind == "ask":
         question, reply = QUESTIONS[random.integers(len(QUESTIONS))]
         return f'<bos><|turn>user\n{"<|image|>" * event["frame_count"]}{question}<turn|>\n<|turn>model\n', [(reply(event), True)]
     site = some_site(random)
-    return render(event[kind]).replace(DRAWN_SITE, site), [(text.replace(DRAWN_SITE, site), choice) for text, choice in answer(event, cells, kind)]
+    pieces = second_look(event, cells) if kind == "review" else answer(event, cells, kind)
+    return render(event[kind]).replace(DRAWN_SITE, site), [(text.replace(DRAWN_SITE, site), choice) for text, choice in pieces]

@@ -1,4 +1,4 @@
-"""Drawn events on disk: frames as the model sees them, what covers each soft token, and the truth. Made once by `trapcam stream`, read by all steps."""
+"""Drawn events on disk: frames as the model sees them, what each soft token shows, and the truth. Made once by `trapcam stream`, read by all steps."""
 import json
 import os
 import subprocess
@@ -9,6 +9,8 @@ from shape import GRID
 
 HEIGHT, WIDTH = 48 * GRID[0], 48 * GRID[1]
 CELLS = GRID[0] * GRID[1]
+COVER, HEADS, STATE = range(3)  # the planes of cells.u8, as tests/trapcam/truth.h has them
+YOUNG_FLAG = 8
 SPECIES = ["elephant", "giraffe", "zebra", "wildebeest", "lionMale", "lionFemale", "hyenaSpotted", "warthog", "ostrich", "guineaFowl", "impala", "buffalo"]
 
 
@@ -24,7 +26,7 @@ def draw(trapcam, folder, seed, first, count, size="448x336", nice=10):
             event["frame"] = start
             for _ in range(event["frame_count"]):
                 frames.write(process.stdout.read(HEIGHT * WIDTH * 3))
-                cells.write(process.stdout.read(CELLS))
+                cells.write(process.stdout.read(3 * CELLS))
             start += event["frame_count"]
             frames.flush()
             cells.flush()
@@ -44,7 +46,7 @@ class Events:
             self.truth = [json.loads(line) for line in lines if line.endswith("\n")]
         count = sum(event["frame_count"] for event in self.truth)
         self.frames = np.memmap(f"{self.folder}/frames.u8", np.uint8, "r", shape=(count, HEIGHT, WIDTH, 3))
-        self.cells = np.memmap(f"{self.folder}/cells.u8", np.uint8, "r", shape=(count, CELLS))
+        self.cells = np.memmap(f"{self.folder}/cells.u8", np.uint8, "r", shape=(count, 3, CELLS))
 
 
 if __name__ == "__main__":

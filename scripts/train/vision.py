@@ -1,4 +1,5 @@
-"""Step 1: the vision tower learns which species covers each soft token. A small linear head on the features is thrown away afterwards.
+"""Step 1: the vision tower learns what each soft token shows: which species covers it, how many heads are in it, what the animal in it does and whether
+it is young; and how many animals the whole frame shows. The linear heads on the features are thrown away afterwards.
 
     vision.py EVENTS_DIR OUT.pt --minutes M [--resume]
 Samples from whatever has been drawn so far, so drawing and learning may run side by side."""
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from events import SPECIES, Events
+from events import COVER, HEADS, SPECIES, STATE, YOUNG_FLAG, Events
 from optimiser import Optimiser
 from shape import GRID, VOCABULARY, build
 
@@ -50,18 +51,18 @@ def features(model, frames, corners=None):
 def cut_out(frames, cells, random, side=4):
     """A square of soft tokens from each frame, mostly where animals are: learning there costs a fifth and teaches more."""
     small = np.empty((len(frames), 48 * side, 48 * side, 3), np.uint8)
-    labels = np.empty((len(frames), side * side), cells.dtype)
+    labels = np.empty((len(frames), cells.shape[1], side * side), cells.dtype)
     corners = np.empty((len(frames), 2), np.int64)
     for i in range(len(frames)):
-        grid = cells[i].reshape(GRID)
+        grid = cells[i].reshape(-1, *GRID)
         row, column = random.integers(0, GRID[0]), random.integers(0, GRID[1])
-        covered = np.argwhere(grid)
+        covered = np.argwhere(grid[COVER])
         if len(covered) and random.random() < 0.8:
             row, column = covered[random.integers(len(covered))]
         row = int(np.clip(row - random.integers(0, side), 0, GRID[0] - side))
         column = int(np.clip(column - random.integers(0, side), 0, GRID[1] - side))
         small[i] = frames[i, 48 * row:48 * (row + side), 48 * column:48 * (column + side)]
-        labels[i] = grid[row:row + side, column:column + side].reshape(-1)
+        labels[i] = grid[:, row:row + side, column:column + side].reshape(cells.shape[1], -1)
         corners[i] = row, column
     return small, labels, corners
 
@@ -72,27 +73,64 @@ def augment(frames, cells, random):
     for i in range(len(frames)):
         if random.random() < 0.5:
             frames[i] = frames[i, :, ::-1]
-            cells[i] = cells[i].reshape(GRID)[:, ::-1].reshape(-1)
+            cells[i] = cells[i].reshape(-1, *GRID)[:, :, ::-1].reshape(cells.shape[1], -1)
         frames[i] = (frames[i] - 128) * random.uniform(0.75, 1.25) + 128 + random.uniform(-25, 25)
         if random.random() < 0.1:
             frames[i] = frames[i].mean(-1, keepdims=True)
     return frames.clip(0, 255).astype(np.uint8), cells
 
 
-def score(model, head, events, frames):
+KINDS, HEADS_MOST, COUNT_MOST = 1 + len(SPECIES), 3, 11
+
+
+class Heads(torch.nn.Module):
+    """What is read off the features: of each soft token, and (count) of their mean, as the language model can read it with one look at all of them."""
+
+    def __init__(self, hidden):
+        super().__init__()
+        self.cover, self.heads = torch.nn.Linear(hidden, KINDS), torch.nn.Linear(hidden, HEADS_MOST + 1)
+        self.posture, self.young = torch.nn.Linear(hidden, 4), torch.nn.Linear(hidden, 1)
+        self.count = torch.nn.Linear(hidden, COUNT_MOST + 1)
+
+    def loss(self, seen, cells, whole):
+        """Summed over what is asked. seen: [n][soft tokens][hidden]; cells: [n][planes][soft tokens]; whole: frames, not cut-outs"""
+        cells = torch.from_numpy(cells).long()
+        rare = torch.ones(KINDS)
+        rare[0] = 0.25
+        loss = F.cross_entropy(self.cover(seen).flatten(0, 1), cells[:, COVER].flatten(), weight=rare)
+        weight = torch.ones(HEADS_MOST + 1)
+        weight[0] = 0.2
+        loss = loss + F.cross_entropy(self.heads(seen).flatten(0, 1), cells[:, HEADS].flatten().clamp(max=HEADS_MOST), weight=weight)
+        known = cells[:, STATE] > 0
+        if known.any():
+            state = cells[:, STATE][known]
+            loss = loss + 0.5 * F.cross_entropy(self.posture(seen[known]), state % YOUNG_FLAG - 1)
+            loss = loss + 0.5 * F.binary_cross_entropy_with_logits(self.young(seen[known])[:, 0], (state >= YOUNG_FLAG).float(), pos_weight=torch.tensor(3.0))
+        if whole:
+            loss = loss + 0.5 * F.cross_entropy(self.count(seen.mean(1)), cells[:, HEADS].sum(-1).clamp(max=COUNT_MOST))
+        return loss
+
+
+def score(model, heads, events, frames):
+    """Shares of what is right: species of covered tokens, false alarms, frames by heads summed and by the mean, posture, young found, young invented."""
     model.eval()
-    right = covered = false = empty = 0
+    guesses, truths = [], []
     with torch.no_grad():
         for at in range(0, len(frames), 16):
             rows = np.sort(frames[at:at + 16])
-            guess = head(features(model, np.asarray(events.frames[rows]))).argmax(-1).numpy()
-            truth = np.asarray(events.cells[rows])
-            right += ((guess == truth) & (truth > 0)).sum()
-            covered += (truth > 0).sum()
-            false += ((guess > 0) & (truth == 0)).sum()
-            empty += (truth == 0).sum()
+            seen = features(model, np.asarray(events.frames[rows]))
+            guesses.append([heads.cover(seen).argmax(-1), heads.heads(seen).argmax(-1), heads.posture(seen).argmax(-1), heads.young(seen)[..., 0] > 0,
+                            heads.count(seen.mean(1)).argmax(-1)])
+            truths.append(torch.from_numpy(np.asarray(events.cells[rows])).long())
     model.train()
-    return right / max(covered, 1), false / max(empty, 1)
+    cover, found, posture, young, count = (torch.cat(parts) for parts in zip(*guesses))
+    truth = torch.cat(truths)
+    covered, known, small = truth[:, COVER] > 0, truth[:, STATE] > 0, truth[:, STATE] >= YOUNG_FLAG
+    animals = truth[:, HEADS].sum(-1).clamp(max=COUNT_MOST)
+    some = animals > 0
+    rates = {"covered": (cover == truth[:, COVER])[covered], "false": (cover > 0)[~covered], "heads": (found.sum(-1).clamp(max=COUNT_MOST) == animals)[some],
+             "count": (count == animals)[some], "posture": (posture == truth[:, STATE] % YOUNG_FLAG - 1)[known], "young": young[small], "not young": ~young[known & ~small]}
+    return "  ".join(f"{name} {rate.float().mean().item():.3f}" for name, rate in rates.items())
 
 
 def main():
@@ -103,6 +141,7 @@ def main():
     options.add_argument("--batch", type=int, default=12)
     options.add_argument("--rate", type=float, default=1.5e-3)
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--cut-out", type=float, default=0.5, help="share of the time spent on cut-outs, before whole frames")
     options.add_argument("--resume", action="store_true")
     o = options.parse_args()
     torch.manual_seed(1)
@@ -110,40 +149,35 @@ def main():
     random = np.random.default_rng(1 if not o.resume else int(time.time()))
     model = without_bounds(build(PLACEHOLDER_IDS))
     model.set_attn_implementation("sdpa")
-    head = torch.nn.Linear(model.config.text_config.hidden_size, 1 + len(SPECIES))
+    heads = Heads(model.config.text_config.hidden_size)
     if o.resume and os.path.exists(o.out):
         saved = torch.load(o.out)
         model.load_state_dict(saved["model"], strict=False)
-        head.load_state_dict(saved["head"])
+        heads.load_state_dict(saved["heads"])
     parts = [model.model.vision_tower, model.model.embed_vision]
-    parameters = [pair for part in parts for pair in part.named_parameters()] + list(head.named_parameters())
+    parameters = [pair for part in parts for pair in part.named_parameters()] + list(heads.named_parameters())
     optimiser = Optimiser(parameters, o.rate)
     events, start, step, seen, running = Events(o.events), time.time(), 0, 0, 0.0
-    held = min(120, len(events.frames) // 10)
+    held = min(240, len(events.frames) // 10)
     while True:
         share = (time.time() - start) / (o.minutes * 60)
         if share >= 1:
             break
         optimiser.set_rate(o.rate * min(1, (step + 1) / 100) * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * share))))
-        rows = np.sort(random.choice(np.arange(held, len(events.frames)), o.batch * 3 if share < 0.8 else o.batch, replace=False))
+        rows = np.sort(random.choice(np.arange(held, len(events.frames)), o.batch * 3 if share < o.cut_out else o.batch, replace=False))
         frames, cells, corners = np.asarray(events.frames[rows]), np.asarray(events.cells[rows]), None
         frames, cells = augment(frames, cells, random)
-        if share < 0.8: # then whole frames, as they will come
+        if share < o.cut_out: # then whole frames, as they will come
             frames, cells, corners = cut_out(frames, cells, random)
-        logits = head(features(model, frames, corners))
-        truth = torch.from_numpy(cells).long()
-        weight = torch.ones(1 + len(SPECIES))
-        weight[0] = 0.25
-        loss = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), weight=weight)
+        loss = heads.loss(features(model, frames, corners), cells, corners is None)
         optimiser.step(loss)
         step, seen, running = step + 1, seen + len(rows), 0.98 * running + 0.02 * loss.item() if step else loss.item()
         if step % 250 == 0:
-            right, false = score(model, head, events, np.arange(held))
             print(f"{(time.time() - start) / 60:6.1f} min  step {step}  frames {seen} of {len(events.frames)}  loss {running:.3f}  "
-                  f"covered tokens right {right:.3f}  false alarms {false:.4f}", flush=True)
-            torch.save({"model": model.state_dict(), "head": head.state_dict()}, o.out)
+                  f"{score(model, heads, events, np.arange(held))}", flush=True)
+            torch.save({"model": model.state_dict(), "heads": heads.state_dict()}, o.out)
             events.refresh()
-    torch.save({"model": model.state_dict(), "head": head.state_dict()}, o.out)
+    torch.save({"model": model.state_dict(), "heads": heads.state_dict()}, o.out)
 
 
 if __name__ == "__main__":

@@ -555,10 +555,10 @@ static void head(const struct artist *artist, const struct head_place *h)
     detail(artist, artist->at->infrared ? shine : dark, eye_x, eye_y, eye, eye_x, eye_y, eye);
 }
 
-void draw_animal(struct canvas *canvas, const struct animal *animal, const struct placement *placement)
+void draw_animal(struct canvas *canvas, const struct animal *animal, const struct placement *placement, int label)
 {
     const struct build *build  = &builds[animal->species];
-    struct artist       artist = {.canvas = canvas, .animal = animal, .build = build, .at = placement, .label = 1 + (int)animal->species};
+    struct artist       artist = {.canvas = canvas, .animal = animal, .build = build, .at = placement, .label = label};
     artist.unit                = placement->pixels_per_metre * species_facts[animal->species].height * animal->size;
     artist.drop                = animal->posture == RESTING ? 1 - build->chest * 1.9f - build->hoof : 0;
     float shoulder = build->length * 0.5f, hip = -build->length * 0.5f;
@@ -576,5 +576,6 @@ void draw_animal(struct canvas *canvas, const struct animal *animal, const struc
              -0.15f);
     legs(&artist, 1);
     struct head_place place = neck(&artist);
+    artist.label |= HEAD_LABEL;
     head(&artist, &place);
 }

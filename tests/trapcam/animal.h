@@ -50,6 +50,8 @@ struct placement {
     int   infrared;
 };
 
-void draw_animal(struct canvas *canvas, const struct animal *animal, const struct placement *placement);
+/* Covered pixels get `label`, those of the head HEAD_LABEL beside it. */
+#define HEAD_LABEL 0x40
+void draw_animal(struct canvas *canvas, const struct animal *animal, const struct placement *placement, int label);
 
 #endif

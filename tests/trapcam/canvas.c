@@ -47,8 +47,10 @@ static void cover(struct canvas *canvas, int x, int y, float coverage, int label
 {
     size_t at         = (size_t)y * (size_t)canvas->width + (size_t)x;
     canvas->pixel[at] = mix(canvas->pixel[at], colour, coverage);
-    if (label && coverage > 0.5f)
+    if (label && coverage > 0.5f && canvas->label[at] != label) {
         canvas->label[at] = (uint8_t)label;
+        canvas->covered[label]++;
+    }
 }
 
 struct box {

@@ -13,8 +13,9 @@ struct colour {
 
 struct canvas { /* canvas_open allocates, canvas_close frees */
     int            width, height;
-    struct colour *pixel; /* [height][width] */
-    uint8_t       *label; /* [height][width]: 0 background, else 1 + species of what is seen there */
+    struct colour *pixel;        /* [height][width] */
+    uint8_t       *label;        /* [height][width]: 0 background, else the label of the shape that is seen there */
+    uint32_t       covered[256]; /* by label: pixels that it was painted on, also where something nearer hides it now */
 };
 
 int  canvas_open(struct canvas *canvas, int width, int height); /* 0: no memory */

@@ -239,6 +239,26 @@ static void draw_grass(const struct site *site, const struct event *event, const
     }
 }
 
+/* Hot ground bends the light at midday: what is far trembles sideways and in height, a pixel or two, differently in each frame. */
+static void shimmer(const struct site *site, const struct event *event, int frame, struct canvas *canvas)
+{
+    int   width = canvas->width, horizon = (int)(site->horizon * (float)canvas->height);
+    float heat  = event->infrared ? 0 : sinf(fmaxf(0, ((float)event->hour - 10) / 6) * 3.1415927f) * unit(event->seed, 9, 9);
+    float reach = 0.0022f * (float)width * heat;
+    if (event->hour < 10 || event->hour >= 16 || reach < 0.3f)
+        return;
+    uint32_t grain = hash(event->seed, (uint32_t)frame, 91);
+    for (int y = horizon * 7 / 10; y < canvas->height; y++) {
+        float          far   = y <= horizon ? 1 : 1 / (1 + 14 * (float)(y - horizon) / (float)canvas->height);
+        int            shift = (int)lroundf(reach * far * fractal_noise((float)y * 0.11f, (float)frame, grain));
+        struct colour *row   = canvas->pixel + (size_t)y * (size_t)width;
+        if (shift > 0)
+            memmove(row + shift, row, (size_t)(width - shift) * sizeof *row);
+        else if (shift < 0)
+            memmove(row, row - shift, (size_t)(width + shift) * sizeof *row);
+    }
+}
+
 /* Sensor noise, vignetting, dirt on the lens, exposure. */
 static void develop(const struct site *site, const struct event *event, int frame, struct canvas *canvas)
 {
@@ -271,6 +291,7 @@ void event_draw(const struct event *event, int frame, struct canvas *canvas)
     weather.cloud_phase    = unit(event->seed, 5, 5) * 20 + weather.time * 0.08f;
     weather.light          = event->infrared ? 0.85f + 0.2f * unit(event->seed, 6, 6)
                                              : daylight(hour) * (0.82f + 0.3f * unit(event->seed, (uint32_t)(frame / 2), 7));
+    memset(canvas->covered, 0, sizeof canvas->covered);
     draw_ground(&site, &weather, canvas);
     int trees = 2 + next_below(&s, 5), rocks = next_below(&s, 4);
     for (int i = 0; i < trees; i++)
@@ -291,8 +312,9 @@ void event_draw(const struct event *event, int frame, struct canvas *canvas)
         float        wide   = species_facts[animal.species].height * 0.55f * animal.size * at.pixels_per_metre;
         if (!event->infrared)
             draw_ellipse(canvas, at.x, at.y, wide, wide * 0.09f, 0, 0, paint_leaves, &shadow);
-        draw_animal(canvas, &animal, &at);
+        draw_animal(canvas, &animal, &at, 1 + i);
     }
     draw_grass(&site, event, &weather, canvas, 1.8f, 3.2f, 14);
+    shimmer(&site, event, frame, canvas);
     develop(&site, event, frame, canvas);
 }

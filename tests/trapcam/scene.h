@@ -25,7 +25,7 @@ struct event {
 /* What a plausible event of this site looks like. `hour` -1: any hour. */
 void event_make(struct event *event, uint32_t site_seed, uint32_t seed, int hour);
 
-/* Draws frame `frame` (0-based). The canvas sets the size; shapes scale with it. Labels say which species is visible where. */
+/* Draws frame `frame` (0-based). The canvas sets the size; shapes scale with it. Labels are 1 + the animal's index, and HEAD_LABEL on its head. */
 void event_draw(const struct event *event, int frame, struct canvas *canvas);
 
 #endif

@@ -1,8 +1,8 @@
 /* trapcam.c: draws what a trap camera would have seen, and writes down what is true of it.
  *
  *   trapcam card DIR [options]     a card: DIR/DCIM/100RECNX/IMG_0001.JPG …, and DIR.truth.jsonl beside it
- *   trapcam stream [options]       for training, on stdout, an event: one line of truth, then each frame as RGB bytes of the model's size and one
- *                                  byte a soft token: 0, or 1 + species where an animal covers a good part of it
+ *   trapcam stream [options]       for training, on stdout, an event: one line of truth, then each frame as RGB bytes of the model's size and
+ *                                  the planes of truth.h, one byte a soft token each
  *
  *   trapcam truth FILE             a truth file as CSV: the first picture of each event, and what is in it
  *
@@ -16,8 +16,10 @@
 #include "base/text.h"
 #include "pipeline/picture/picture.h"
 #include "pipeline/sentinel/prompts.h"
+#include "pipeline/sentinel/routing.h"
 #include "tests/trapcam/card.h"
 #include "tests/trapcam/scene.h"
+#include "tests/trapcam/truth.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,93 +31,12 @@ struct options {
     int         stream, events, width, height;
 };
 
-#define SEEN_SHARE 0.0012 /* of the picture: less of an animal than this is nobody's claim */
-#define CELL_SHARE 0.18   /* of a soft token's 48 x 48 pixels */
-#define FIRST_DAY  16556  /* 2015-05-01 */
-
-struct seen {
-    double largest[SPECIES_COUNT]; /* share of the picture, in the frame where it is largest */
-};
-
-static void look(struct seen *seen, const struct canvas *canvas)
-{
-    size_t count[SPECIES_COUNT + 1] = {0}, pixels = (size_t)canvas->width * (size_t)canvas->height;
-    for (size_t i = 0; i < pixels; i++)
-        count[canvas->label[i]]++;
-    for (int s = 0; s < SPECIES_COUNT; s++) {
-        double share = (double)count[s + 1] / (double)pixels;
-        if (share > seen->largest[s])
-            seen->largest[s] = share;
-    }
-}
-
-static const char *bin_of(int count, char out[8])
-{
-    if (count > 10)
-        return count > 50 ? "51+" : "11-50";
-    snprintf(out, 8, "%d", count);
-    return out;
-}
-
-static void add_detection(struct nj_text *out, const struct event *event, enum species species)
-{
-    int  count = 0, young = 0, pose[4] = {0};
-    char bin[8];
-    for (int i = 0; i < event->animal_count; i++) {
-        const struct animal *animal = &event->animals[i];
-        if (animal->species != species || animal->x * animal->x > 0.30f * animal->distance * animal->distance)
-            continue;
-        count++;
-        pose[animal->posture]++;
-        young += animal->size < 0.8f;
-    }
-    if (count == 0) /* all of them at the edge, and yet seen */
-        count = 1;
-    nj_text_addf(out,
-                 "{\"species\":\"%s\",\"count\":%d,\"bin\":\"%s\",\"behaviors\":{\"standing\":%s,\"resting\":%s,\"moving\":%s,\"eating\":%"
-                 "s,\"interacting\":%s},\"young\":%s}",
-                 species_facts[species].label, count, bin_of(count, bin), 2 * pose[STANDING] >= count && pose[STANDING] ? "true" : "false",
-                 2 * pose[RESTING] >= count && pose[RESTING] ? "true" : "false",
-                 2 * pose[MOVING] >= count && pose[MOVING] ? "true" : "false", 2 * pose[EATING] >= count && pose[EATING] ? "true" : "false",
-                 event->interacting ? "true" : "false", young ? "true" : "false");
-}
-
-static void add_truth(struct nj_text *out, const struct options *options, const struct event *event, uint32_t number, int64_t taken_at,
-                      const struct seen *seen)
-{
-    char time[NJ_TIME_TEXT];
-    int  detections = 0;
-    nj_time_local(taken_at, time);
-    nj_text_addf(out, "{\"event\":%u,\"site_id\":\"%s\",\"local_datetime\":\"%s\",\"frame_count\":%d,\"night\":%s,\"detections\":[", number,
-                 options->site, time, event->frames, event->infrared ? "true" : "false");
-    for (int s = 0; s < SPECIES_COUNT; s++)
-        if (seen->largest[s] >= SEEN_SHARE) {
-            nj_text_add(out, detections++ ? "," : "");
-            add_detection(out, event, (enum species)s);
-        }
-    nj_text_addf(out, "],\"blank\":%s", detections ? "false" : "true");
-}
-
-/* The label of each soft token: the species that covers most of its 48 x 48 pixels, if that is enough. */
-static void label_cells(const struct canvas *canvas, uint32_t columns, uint32_t rows, uint8_t *cells)
-{
-    for (uint32_t r = 0; r < rows; r++)
-        for (uint32_t c = 0; c < columns; c++) {
-            size_t count[SPECIES_COUNT + 1] = {0}, all = 0, best = 0;
-            for (size_t y = (size_t)canvas->height * r / rows; y < (size_t)canvas->height * (r + 1) / rows; y++)
-                for (size_t x = (size_t)canvas->width * c / columns; x < (size_t)canvas->width * (c + 1) / columns; x++, all++)
-                    count[canvas->label[y * (size_t)canvas->width + x]]++;
-            for (size_t s = 1; s <= SPECIES_COUNT; s++)
-                if (count[s] > count[best] || best == 0)
-                    best = count[s] ? s : best;
-            cells[r * columns + c] = (double)count[best] >= CELL_SHARE * (double)all && best ? (uint8_t)best : 0;
-        }
-}
+#define FIRST_DAY 16556 /* 2015-05-01 */
 
 struct frame {
     uint8_t *jpeg;
     size_t   jpeg_size;
-    uint8_t  cells[1120];
+    uint8_t  cells[TRUTH_PLANES * 1120];
 };
 
 static int draw_frames(const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, struct frame *frames,
@@ -142,32 +63,53 @@ static int draw_frames(const struct options *options, const struct event *event,
                             .label    = options->site};
         event_draw(event, f, &canvas);
         ok = card_encode(&canvas, &shot, 62 + (int)(unit(event->seed, 8, 8) * 28), &frames[f].jpeg, &frames[f].jpeg_size);
-        look(seen, &canvas);
-        label_cells(&canvas, columns, rows, frames[f].cells);
+        truth_look(seen, event, &canvas);
+        truth_cells(event, &canvas, columns, rows, frames[f].cells);
     }
     canvas_close(&canvas);
     return ok;
 }
 
-/* The two questions about this event, as conversations, so that training asks what the station will ask. */
-static void add_questions(struct nj_text *out, const struct options *options, const struct event *event, uint32_t number, int64_t taken_at)
+/* The questions about this event, as conversations, so that training asks what the station will ask. The second look sees the truth as the first
+ * answer, as it did in the training of the real model. */
+static void add_questions(struct nj_text *out, const struct nj_event *claims, const struct nj_event_record *event)
 {
-    static const char *const names[]   = {[NJ_PROMPT_EVENT_LIVE] = "live", [NJ_PROMPT_EVENT_TRAINED] = "trained"};
-    static const char        letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
-    char                     id[13]    = "NJ", time[NJ_TIME_TEXT];
-    for (uint32_t i = 0; i < 10; i++)
-        id[2 + i] = letters[hash(options->seed, number, 200 + i) % 32];
-    nj_time_local(taken_at, time);
-    struct nj_prompt_record record = {
-        .event_id = id, .site_id = options->site, .local_datetime = time, .frame_count = (unsigned)event->frames};
-    nj_text_addf(out, ",\"capture_event_id\":\"%s\"", id);
-    for (int prompt = NJ_PROMPT_EVENT_LIVE; prompt <= NJ_PROMPT_EVENT_TRAINED; prompt++) {
+    static const char *const names[] = {
+        [NJ_PROMPT_EVENT_LIVE] = "live", [NJ_PROMPT_EVENT_TRAINED] = "trained", [NJ_PROMPT_REVIEW] = "review"};
+    struct nj_text first = {0};
+    nj_routing_first_pass(claims, event, &first);
+    struct nj_prompt_record record = {.event_id       = event->event_id,
+                                      .site_id        = event->site_id,
+                                      .local_datetime = event->local_datetime,
+                                      .frame_count    = event->frame_count,
+                                      .first_pass     = first.data};
+    nj_text_addf(out, ",\"capture_event_id\":\"%s\"", event->event_id);
+    for (int prompt = NJ_PROMPT_EVENT_LIVE; prompt <= NJ_PROMPT_REVIEW; prompt++) {
         json_t *conversation = nj_prompt_conversation((enum nj_prompt)prompt, &record);
         char   *words        = json_dumps(json_object_get(conversation, "messages"), JSON_COMPACT);
         nj_text_addf(out, ",\"%s\":%s", names[prompt], words ? words : "null");
         free(words);
         json_decref(conversation);
     }
+    nj_text_free(&first);
+}
+
+/* The line of truth about an event, without its closing brace. */
+static void describe(struct nj_text *out, const struct options *options, const struct event *event, const struct seen *seen,
+                     uint32_t number, int64_t taken_at)
+{
+    static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    char              id[13]    = "NJ", time[NJ_TIME_TEXT];
+    struct nj_event   claims;
+    for (uint32_t i = 0; i < 10; i++)
+        id[2 + i] = letters[hash(options->seed, number, 200 + i) % 32];
+    nj_time_local(taken_at, time);
+    struct nj_event_record record = {
+        .event_id = id, .site_id = options->site, .local_datetime = time, .hour = event->hour, .frame_count = (unsigned)event->frames};
+    truth_event(event, seen, &claims);
+    truth_add(out, &claims, event, &record, number);
+    if (options->stream)
+        add_questions(out, &claims, &record);
 }
 
 static nj_status put_stream(const struct options *options, const struct event *event, const struct frame *frames,
@@ -184,7 +126,7 @@ static nj_status put_stream(const struct options *options, const struct event *e
             status = nj_picture_resize(&picture, width, height, &small, error);
         if (status == NJ_OK) {
             fwrite(small.rgb, 3, (size_t)width * height, stdout);
-            fwrite(frames[f].cells, 1, (size_t)(width / 48) * (height / 48), stdout);
+            fwrite(frames[f].cells, TRUTH_PLANES, (size_t)(width / 48) * (height / 48), stdout);
         }
         nj_picture_free(&picture);
         nj_picture_free(&small);
@@ -246,9 +188,7 @@ static nj_status run(const struct options *options, struct nj_error *error)
         if (!draw_frames(options, &event, number, taken_at, frames, &seen))
             status = nj_fail(error, "no memory for a picture of %d x %d", options->width, options->height);
         if (status == NJ_OK)
-            add_truth(&truth, options, &event, number, taken_at, &seen);
-        if (status == NJ_OK && options->stream)
-            add_questions(&truth, options, &event, number, taken_at);
+            describe(&truth, options, &event, &seen, number, taken_at);
         if (status == NJ_OK)
             status = options->stream ? put_stream(options, &event, frames, &truth, error)
                                      : put_card(options, &event, frames, &truth, &pictures, truth_file, error);

@@ -239,7 +239,7 @@ static void draw_grass(const struct site *site, const struct event *event, const
     }
 }
 
-/* Hot ground bends the light at midday: what is far trembles sideways and in height, a pixel or two, differently in each frame. */
+/* Hot ground bends the light at midday: what stands behind the animals trembles sideways by a pixel or two, differently in each frame. */
 static void shimmer(const struct site *site, const struct event *event, int frame, struct canvas *canvas)
 {
     int   width = canvas->width, horizon = (int)(site->horizon * (float)canvas->height);
@@ -299,6 +299,7 @@ void event_draw(const struct event *event, int frame, struct canvas *canvas)
     for (int i = 0; i < rocks; i++)
         draw_rock(&site, &weather, canvas, &s);
     draw_grass(&site, event, &weather, canvas, 7, 24, 160);
+    shimmer(&site, event, frame, canvas);
     for (int i = 0; i < event->animal_count; i++) {
         struct animal    animal = event->animals[i];
         struct placement at;
@@ -315,6 +316,5 @@ void event_draw(const struct event *event, int frame, struct canvas *canvas)
         draw_animal(canvas, &animal, &at, 1 + i);
     }
     draw_grass(&site, event, &weather, canvas, 1.8f, 3.2f, 14);
-    shimmer(&site, event, frame, canvas);
     develop(&site, event, frame, canvas);
 }

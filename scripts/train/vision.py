@@ -105,7 +105,7 @@ class Heads(torch.nn.Module):
         if known.any():
             state = cells[:, STATE][known]
             loss = loss + 0.5 * F.cross_entropy(self.posture(seen[known]), state % YOUNG_FLAG - 1)
-            loss = loss + 0.5 * F.binary_cross_entropy_with_logits(self.young(seen[known])[:, 0], (state >= YOUNG_FLAG).float(), pos_weight=torch.tensor(3.0))
+            loss = loss + 0.5 * F.binary_cross_entropy_with_logits(self.young(seen[known])[:, 0], (state >= YOUNG_FLAG).float(), pos_weight=torch.tensor(8.0))
         if whole:
             loss = loss + 0.5 * F.cross_entropy(self.count(seen.mean(1)), cells[:, HEADS].sum(-1).clamp(max=COUNT_MOST))
         return loss

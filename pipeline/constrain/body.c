@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREPARED 32  /* a few milliseconds each at most */
+#define PREPARED 80  /* a few milliseconds each at most; as many as two ids of a call have characters */
 #define BODIES   128 /* at 32 KB each, 290 KB where characters are counted */
 
 struct nj_bodies {
@@ -71,41 +71,6 @@ static bool add_exits(struct nj_body *body, uint32_t *capacity, const struct nj_
     return true;
 }
 
-/* What the walk asks of each state, without the detours of the tables. */
-struct quick {
-    uint16_t *next;      /* [states][256] */
-    uint8_t  *final;     /* [states] */
-    uint8_t  *character; /* [states] 1: the next byte begins a character, unless it is the closing quote */
-    uint16_t *chars;     /* [states] */
-};
-
-static bool quick_open(struct quick *q, const struct nj_grammar *g, const struct nj_dfa *dfa)
-{
-    q->next      = malloc((size_t)dfa->states * 256 * sizeof *q->next);
-    q->final     = malloc(dfa->states);
-    q->character = malloc(dfa->states);
-    q->chars     = malloc(dfa->states * sizeof *q->chars);
-    if (!q->next || !q->final || !q->character || !q->chars)
-        return false;
-    for (uint32_t s = 0; s < dfa->states; s++) {
-        const struct nj_dfa_state *info = &g->dfa_states.data[dfa->info + s];
-        q->final[s]                     = (info->flags & NJ_DFA_FINAL) != 0;
-        q->character[s]                 = (info->flags & NJ_DFA_BOUNDARY) != 0;
-        q->chars[s]                     = info->chars;
-        for (unsigned byte = 0; byte < 256; byte++)
-            q->next[s * 256 + byte] = (uint16_t)nj_dfa_next(g, dfa, s, (uint8_t)byte);
-    }
-    return true;
-}
-
-static void quick_close(struct quick *q)
-{
-    free(q->next);
-    free(q->final);
-    free(q->character);
-    free(q->chars);
-}
-
 static void add_inside(struct nj_body *body, const struct nj_vocabulary *v, uint32_t node, unsigned need)
 {
     for (uint32_t i = v->first[node]; i < v->first[node + 1]; i++) {
@@ -118,29 +83,31 @@ static void add_inside(struct nj_body *body, const struct nj_vocabulary *v, uint
 }
 
 /* One walk over the vocabulary; what a refused byte begins is skipped. */
-static bool walk(struct nj_body *body, const struct quick *q, const struct nj_vocabulary *v)
+static bool walk(struct nj_body *body, const struct nj_grammar *g, const struct nj_vocabulary *v)
 {
-    uint16_t states[NJ_TOKEN_BYTES + 1], chars[NJ_TOKEN_BYTES + 1];
-    uint32_t capacity = 0;
-    states[0]         = (uint16_t)body->state;
-    chars[0]          = 0;
+    const struct nj_dfa       *dfa  = &g->dfas.data[body->dfa];
+    const struct nj_dfa_state *info = g->dfa_states.data + dfa->info;
+    uint16_t                   states[NJ_TOKEN_BYTES + 1], chars[NJ_TOKEN_BYTES + 1];
+    uint32_t                   capacity = 0;
+    states[0]                           = (uint16_t)body->state;
+    chars[0]                            = 0;
     for (uint32_t node = 0; node < v->nodes;) {
         const unsigned depth = v->depth[node], from = states[depth - 1];
-        const uint16_t to = q->next[from * 256 + v->byte[node]];
+        const uint32_t to = nj_dfa_next(g, dfa, from, v->byte[node]);
         if (to == 0) {
             node = v->skip[node];
             continue;
         }
-        if (q->final[to]) {
+        if (info[to].flags & NJ_DFA_FINAL) {
             if (!add_exits(body, &capacity, v, node, chars[depth - 1]))
                 return false;
             node = v->skip[node];
             continue;
         }
-        states[depth] = to;
-        chars[depth]  = (uint16_t)(chars[depth - 1] + q->character[from]);
+        states[depth] = (uint16_t)to;
+        chars[depth]  = (uint16_t)(chars[depth - 1] + ((info[from].flags & NJ_DFA_BOUNDARY) != 0));
         if (v->first[node] != v->first[node + 1]) {
-            unsigned need = chars[depth] + (unsigned)q->chars[to];
+            unsigned need = chars[depth] + (unsigned)info[to].chars;
             need          = need > NJ_MOST_NEED ? NJ_MOST_NEED : need;
             body->most    = need > body->most ? (uint8_t)need : body->most;
             add_inside(body, v, node, need);
@@ -154,15 +121,13 @@ static bool walk(struct nj_body *body, const struct quick *q, const struct nj_vo
 bool nj_body_build(struct nj_body *body, const struct nj_grammar *g, const struct nj_vocabulary *v, uint32_t dfa, uint32_t state,
                    bool counted)
 {
-    struct quick quick = {0};
-    size_t       room  = NJ_MASK_WORDS(v->size) * 64 + 64;
-    *body              = (struct nj_body){.dfa = dfa, .state = state};
-    body->inside       = calloc(room / 64, sizeof *body->inside);
-    body->need         = counted ? malloc(room) : NULL;
+    size_t room  = NJ_MASK_WORDS(v->size) * 64 + 64;
+    *body        = (struct nj_body){.dfa = dfa, .state = state};
+    body->inside = calloc(room / 64, sizeof *body->inside);
+    body->need   = counted ? malloc(room) : NULL;
     if (body->need)
         memset(body->need, NJ_NOT_INSIDE, room);
-    bool built = body->inside && (!counted || body->need) && quick_open(&quick, g, &g->dfas.data[dfa]) && walk(body, &quick, v);
-    quick_close(&quick);
+    bool built = body->inside && (!counted || body->need) && walk(body, g, v);
     if (!built)
         nj_body_free(body);
     return built;
@@ -195,8 +160,7 @@ const struct nj_body *nj_body_of(struct nj_grammar *g, const struct nj_vocabular
 
 void nj_bodies_prepare(struct nj_grammar *g, const struct nj_vocabulary *v)
 {
-    const unsigned body     = NJ_DFA_MANY | NJ_DFA_BOUNDARY;
-    uint32_t       prepared = 0;
+    uint32_t prepared = 0;
     if (g->bodies && g->bodies->vocabulary == v)
         return;
     for (uint32_t i = 0; i < g->lexemes.count; i++) {
@@ -206,7 +170,7 @@ void nj_bodies_prepare(struct nj_grammar *g, const struct nj_vocabulary *v)
         const struct nj_dfa *dfa = &g->dfas.data[l->at];
         for (uint32_t s = 1; s < dfa->states && prepared < PREPARED; s++) {
             unsigned flags = g->dfa_states.data[dfa->info + s].flags;
-            if ((flags & body) != body || (flags & NJ_DFA_ANYTHING))
+            if (!(flags & NJ_DFA_MANY) || (flags & NJ_DFA_ANYTHING))
                 continue;
             nj_body_of(g, v, l->at, s, l->max != NJ_UNLIMITED); /* without memory it is missed later, when it is needed */
             prepared++;

@@ -50,7 +50,7 @@ static uint32_t extend_text(struct nj_dfa_builder *b, uint32_t from, const char 
     return from;
 }
 
-/* One character of an id. Few tokens begin with these alone, so that masks stay cheap. */
+/* One character of an id, from a state whose mask is kept: a third of the vocabulary begins like this. */
 static void add_character(struct nj_dfa_builder *b, uint32_t from, uint32_t to)
 {
     nj_dfa_edge(b, from, '0', '9', to);
@@ -105,8 +105,10 @@ static nj_status add_string(struct nj_dfa_builder *b, uint32_t from, const json_
     if (most < 1 || most > MOST_CHARACTERS)
         return nj_fail(error, "maxLength: 1 to %d is supported", MOST_CHARACTERS);
     from = extend(b, from, QUOTE);
+    if (!b->failed)
+        b->flags[from] |= NJ_DFA_MANY;
     for (json_int_t i = 0; i < most; i++) {
-        uint32_t next = nj_dfa_state(b, 0);
+        uint32_t next = nj_dfa_state(b, NJ_DFA_MANY);
         add_character(b, from, next);
         nj_dfa_edge(b, next, QUOTE, QUOTE, end);
         from = next;

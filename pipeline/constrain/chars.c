@@ -274,3 +274,33 @@ cleanup:
     free(steady);
     return all;
 }
+
+/* All states that are reached accept, and stop at the same characters. */
+bool nj_chars_is_repetition(const struct nj_chars *a)
+{
+    uint8_t  *reached = calloc(a->states, 1);
+    uint32_t *todo    = malloc(a->states * sizeof *todo);
+    uint32_t  count   = 0;
+    bool      same = reached && todo && a->start, narrow = false;
+    if (same) {
+        reached[a->start] = 1;
+        todo[count++]     = a->start;
+    }
+    while (same && count) {
+        uint32_t s = todo[--count];
+        same       = a->accept[s];
+        for (uint32_t k = 0; k < a->classes && same; k++) {
+            uint32_t to = a->next[s * a->classes + k];
+            same        = (to != 0) == (a->next[a->start * a->classes + k] != 0);
+            if (to && !reached[to]) {
+                reached[to]   = 1;
+                todo[count++] = to;
+            }
+        }
+    }
+    for (uint32_t point = ' '; point < 0x7F && same; point++)
+        narrow |= point != '"' && point != '\\' && a->next[a->start * a->classes + nj_chars_class(a, point)];
+    free(reached);
+    free(todo);
+    return same && narrow;
+}

@@ -23,10 +23,15 @@ struct nj_chars {
 /* Every text. */
 nj_status nj_chars_any(struct nj_chars *out, struct nj_error *error);
 
+struct nj_lengths { /* of a string, in code points */
+    uint64_t min, max;
+};
+
 /* The texts in which a pattern (ECMA-262, searched for: unanchored unless ^ or $ say otherwise) is found. Sentences say what is wrong at which byte.
- * literally: pattern.h. *work grows by the steps that it took, each some ten nanoseconds; a pattern that takes a good part of a second is refused. */
-nj_status nj_chars_from_pattern(const char *pattern, size_t size, bool literally, struct nj_chars *out, uint32_t *work,
-                                struct nj_error *error);
+ * literally: pattern.h. What a pattern only says of the length ([a-z]{2,40}, anchored) is not in the automaton: it narrows *lengths.
+ * *work grows by the steps that it took, each some ten nanoseconds; a pattern that takes a good part of a second is refused. */
+nj_status nj_chars_from_pattern(const char *pattern, size_t size, bool literally, struct nj_chars *out, struct nj_lengths *lengths,
+                                uint32_t *work, struct nj_error *error);
 
 nj_status nj_chars_intersect(const struct nj_chars *a, const struct nj_chars *b, struct nj_chars *out, struct nj_error *error);
 
@@ -36,6 +41,9 @@ nj_status nj_chars_limit(const struct nj_chars *a, uint32_t min, uint32_t max, s
 /* Whether from each state texts of every length from the shortest on are accepted, so that an upper limit can simply be counted. May say false although
  * it is so, never the other way round. */
 bool nj_chars_open_ended(const struct nj_chars *a);
+
+/* Whether the texts are all those of certain characters, one of which takes a single byte in JSON: then both limits can be counted. */
+bool nj_chars_is_repetition(const struct nj_chars *a);
 
 /* Whether `state` accepts every text. */
 bool nj_chars_is_any(const struct nj_chars *a, uint32_t state);

@@ -121,7 +121,7 @@ static void describe(const struct nj_dfa_builder *b, uint32_t s, uint64_t cost, 
     out->flags = b->flags[s];
     if ((out->flags & NJ_DFA_ACCEPT) && ways == 0)
         out->flags |= NJ_DFA_FINAL;
-    if (ways >= MANY_BYTES)
+    if (ways >= MANY_BYTES && (out->flags & NJ_DFA_BOUNDARY))
         out->flags |= NJ_DFA_MANY;
 }
 

@@ -94,7 +94,7 @@ static const struct nj_body *body_of(struct nj_constraint *c, const struct nj_wa
     const struct nj_lexeme    *lexeme = item->kind == NJ_AT_DFA ? &c->g->lexemes.data[item->spec] : NULL;
     const uint32_t             dfa    = lexeme ? lexeme->at : NJ_FREE_STRING;
     const struct nj_dfa_state *info   = &c->g->dfa_states.data[c->g->dfas.data[dfa].info + item->at];
-    if ((info->flags & (NJ_DFA_MANY | NJ_DFA_BOUNDARY)) != (NJ_DFA_MANY | NJ_DFA_BOUNDARY))
+    if (!(info->flags & NJ_DFA_MANY))
         return NULL;
     if (info->flags & NJ_DFA_ANYTHING)
         return c->vocabulary->free_string;

@@ -473,6 +473,32 @@ cleanup:
     return status;
 }
 
+/* The node itself, without groups around it. */
+static struct nj_pattern_node *inner_node(const struct nj_pattern *p, uint32_t at)
+{
+    while (p->nodes[at].kind == NJ_PATTERN_THEN && p->nodes[p->nodes[at].left].kind == NJ_PATTERN_EMPTY)
+        at = p->nodes[at].right;
+    return &p->nodes[at];
+}
+
+bool nj_pattern_take_lengths(struct nj_pattern *p, uint32_t *least, uint32_t *most)
+{
+    const struct nj_pattern_node *whole = inner_node(p, p->root);
+    if (whole->kind != NJ_PATTERN_THEN || p->nodes[whole->right].kind != NJ_PATTERN_END)
+        return false;
+    const struct nj_pattern_node *front = inner_node(p, whole->left);
+    if (front->kind != NJ_PATTERN_THEN || inner_node(p, front->left)->kind != NJ_PATTERN_BEGIN)
+        return false;
+    struct nj_pattern_node *times = inner_node(p, front->right);
+    if (times->kind != NJ_PATTERN_TIMES_OF || times->most == UINT32_MAX || inner_node(p, times->left)->kind != NJ_PATTERN_SET)
+        return false;
+    *least       = times->least;
+    *most        = times->most;
+    times->least = 0;
+    times->most  = UINT32_MAX;
+    return true;
+}
+
 void nj_pattern_free(struct nj_pattern *pattern)
 {
     free(pattern->nodes);

@@ -46,6 +46,9 @@ struct nj_pattern {
     uint32_t                range_count, range_capacity;
 };
 
+/* A pattern that is nothing but ^X{n,m}$ becomes ^X*$, and n and m are left to be counted beside it; false: it is another, or has no upper limit. */
+bool nj_pattern_take_lengths(struct nj_pattern *pattern, uint32_t *least, uint32_t *most);
+
 nj_status nj_pattern_parse(const char *text, size_t size, bool literally, struct nj_pattern *out, struct nj_error *error);
 void      nj_pattern_free(struct nj_pattern *pattern);
 

@@ -341,15 +341,21 @@ static void determinise(struct machine *m, uint32_t entry)
             }
 }
 
-nj_status nj_chars_from_pattern(const char *text, size_t size, bool literally, struct nj_chars *out, uint32_t *work, struct nj_error *error)
+nj_status nj_chars_from_pattern(const char *text, size_t size, bool literally, struct nj_chars *out, struct nj_lengths *lengths,
+                                uint32_t *work, struct nj_error *error)
 {
     struct nj_pattern pattern;
+    uint32_t          least, most;
     struct nj_chars   any  = {0};
     struct nj_chars   wide = {0};
     *out                   = (struct nj_chars){0};
     nj_status status       = nj_pattern_parse(text, size, literally, &pattern, error);
     if (status != NJ_OK)
         return status;
+    if (nj_pattern_take_lengths(&pattern, &least, &most)) {
+        lengths->min = least > lengths->min ? least : lengths->min;
+        lengths->max = most < lengths->max ? most : lengths->max;
+    }
     struct machine m     = {.pattern = &pattern, .out = &wide, .error = error};
     uint32_t       match = add(&m, MATCH, 0, 0, 0);
     uint32_t       loop  = add(&m, SPLIT, 0, 0, 0);

@@ -65,15 +65,17 @@ static nj_status add_lexeme(struct nj_compiler *c, uint32_t dfa, uint64_t min, u
     return NJ_OK;
 }
 
-static nj_status all_patterns(struct nj_compiler *c, const struct nj_shape *s, struct nj_chars *out)
+/* What the patterns allow together, and the lengths that they and the other keywords leave. */
+static nj_status all_patterns(struct nj_compiler *c, const struct nj_shape *s, struct nj_chars *out, struct nj_lengths *lengths)
 {
     nj_status status = NJ_OK;
     *out             = (struct nj_chars){0};
+    *lengths         = (struct nj_lengths){s->min_length, s->max_length};
     for (uint32_t i = 0; i < s->pattern_count && status == NJ_OK; i++) {
         struct nj_chars one = {0}, both = {0};
         struct nj_error why  = {{0}};
         uint32_t        work = 1500;
-        status               = nj_chars_from_pattern(s->patterns[i], strlen(s->patterns[i]), c->g->any_order, &one, &work, &why);
+        status               = nj_chars_from_pattern(s->patterns[i], strlen(s->patterns[i]), c->g->any_order, &one, lengths, &work, &why);
         if (status == NJ_OK && i > 0)
             status = nj_chars_intersect(out, &one, &both, &why);
         else {
@@ -91,27 +93,32 @@ static nj_status all_patterns(struct nj_compiler *c, const struct nj_shape *s, s
     return status;
 }
 
-/* An automaton for the patterns and as much of the lengths as cannot be counted beside it. *counted is the upper limit that is left to count. */
+/* An automaton for the patterns and as much of the lengths as cannot be counted beside it. */
 static nj_status pattern_lexeme(struct nj_compiler *c, const struct nj_shape *s, uint32_t *lexeme)
 {
-    struct nj_chars found = {0}, least = {0}, both = {0};
-    struct nj_error why    = {{0}};
-    uint32_t        dfa    = 0;
-    uint64_t        most   = s->max_length;
-    nj_status       status = all_patterns(c, s, &found);
+    struct nj_chars   found = {0}, least = {0}, both = {0};
+    struct nj_error   why     = {{0}};
+    struct nj_lengths counted = {0};
+    uint32_t          dfa     = 0;
+    nj_status         status  = all_patterns(c, s, &found, &counted);
     if (status != NJ_OK)
         goto cleanup;
-    if (s->min_length > 0)
-        status = nj_chars_limit(&found, (uint32_t)s->min_length, UINT32_MAX, &least, &why);
-    if (status == NJ_OK && most != NJ_UNLIMITED && !nj_chars_open_ended(s->min_length ? &least : &found)) {
-        status = nj_chars_limit(&found, (uint32_t)s->min_length, (uint32_t)most, &both, &why);
-        most   = NJ_UNLIMITED;
+    if (counted.min > counted.max)
+        status = NJ_NOT_FOUND;
+    if (status == NJ_OK && !nj_chars_is_repetition(&found)) {
+        const uint32_t min = (uint32_t)counted.min, max = (uint32_t)counted.max;
+        if (min > 0)
+            status = nj_chars_limit(&found, min, UINT32_MAX, &least, &why);
+        if (status == NJ_OK && max != NJ_UNLIMITED && !nj_chars_open_ended(min ? &least : &found)) {
+            status      = nj_chars_limit(&found, min, max, &both, &why);
+            counted.max = NJ_UNLIMITED;
+        }
+        counted.min = 0;
     }
     const struct nj_chars *chars = both.states ? &both : least.states ? &least : &found;
     if (status == NJ_OK)
         status = nj_dfa_string(chars, c->g, &dfa, &why);
-    if (status == NJ_OK && most != NJ_UNLIMITED &&
-        c->g->dfa_states.data[c->g->dfas.data[dfa].info + c->g->dfas.data[dfa].start].chars > most)
+    if (status == NJ_OK && c->g->dfa_states.data[c->g->dfas.data[dfa].info + c->g->dfas.data[dfa].start].chars > counted.max)
         status = NJ_NOT_FOUND;
     *lexeme = NJ_NONE;
     if (status == NJ_NOT_FOUND)
@@ -121,7 +128,7 @@ static nj_status pattern_lexeme(struct nj_compiler *c, const struct nj_shape *s,
     else {
         status = nj_spend(c, 100 + c->g->dfas.data[dfa].states * UINT64_C(10));
         if (status == NJ_OK)
-            status = add_lexeme(c, dfa, 0, most, lexeme);
+            status = add_lexeme(c, dfa, counted.min, counted.max, lexeme);
     }
 cleanup:
     nj_chars_free(&found);
@@ -214,20 +221,26 @@ nj_status nj_add_literal(struct nj_compiler *c, struct nj_form *form, const json
     return status;
 }
 
-static nj_status string_fits(struct nj_compiler *c, const struct nj_shape *s, const struct nj_chars *patterns, const json_t *value,
+struct string_rules { /* of a shape; the automaton is that of its patterns, if it has any */
+    struct nj_chars   patterns;
+    struct nj_lengths lengths;
+};
+
+static nj_status string_fits(struct nj_compiler *c, const struct nj_shape *s, const struct string_rules *rules, const json_t *value,
                              bool *fits)
 {
-    const uint8_t *text  = (const uint8_t *)json_string_value(value);
-    size_t         size  = json_string_length(value);
-    uint64_t       count = 0;
-    uint32_t       state = patterns->start;
+    const uint8_t         *text     = (const uint8_t *)json_string_value(value);
+    size_t                 size     = json_string_length(value);
+    uint64_t               count    = 0;
+    const struct nj_chars *patterns = &rules->patterns;
+    uint32_t               state    = patterns->start;
     for (size_t i = 0; i < size; count++) {
         uint32_t point = 0;
         i += nj_utf8_length(text + i, size - i, &point);
         if (s->pattern_count && state)
             state = patterns->next[state * patterns->classes + nj_chars_class(patterns, point)];
     }
-    *fits = count >= s->min_length && count <= s->max_length && (!s->pattern_count || (state && patterns->accept[state]));
+    *fits = count >= rules->lengths.min && count <= rules->lengths.max && (!s->pattern_count || (state && patterns->accept[state]));
     return nj_spend(c, size / 8);
 }
 
@@ -246,7 +259,7 @@ static bool number_fits(const struct nj_shape *s, const json_t *value)
     return remainder == 0;
 }
 
-static nj_status scalar_fits(struct nj_compiler *c, const struct nj_shape *s, const struct nj_chars *patterns, const json_t *value,
+static nj_status scalar_fits(struct nj_compiler *c, const struct nj_shape *s, const struct string_rules *rules, const json_t *value,
                              bool *fits)
 {
     *fits = false;
@@ -257,21 +270,21 @@ static nj_status scalar_fits(struct nj_compiler *c, const struct nj_shape *s, co
     else if (json_is_number(value))
         *fits = (s->types & NJ_TYPE_NUMBER) && number_fits(s, value);
     else if (json_is_string(value) && (s->types & NJ_TYPE_STRING))
-        return string_fits(c, s, patterns, value, fits);
+        return string_fits(c, s, rules, value, fits);
     return NJ_OK;
 }
 
 nj_status nj_lower_literals(struct nj_compiler *c, const struct nj_shape *s, struct nj_form *form)
 {
-    struct nj_chars patterns = {0};
-    nj_status       status   = all_patterns(c, s, &patterns);
+    struct string_rules rules;
+    nj_status           status = all_patterns(c, s, &rules.patterns, &rules.lengths);
     for (size_t i = 0; i < json_array_size(s->values) && status == NJ_OK; i++) {
         const json_t *value = json_array_get(s->values, i);
         bool          fits;
-        status = scalar_fits(c, s, &patterns, value, &fits);
+        status = scalar_fits(c, s, &rules, value, &fits);
         if (status == NJ_OK && fits)
             status = nj_add_literal(c, form, value);
     }
-    nj_chars_free(&patterns);
+    nj_chars_free(&rules.patterns);
     return status;
 }

@@ -29,7 +29,7 @@ enum {
     NJ_DFA_FINAL    = 2, /* and nothing else is possible */
     NJ_DFA_BOUNDARY = 4, /* inside a string, between two characters */
     NJ_DFA_ANYTHING = 8, /* and any characters may follow: the state of a free string */
-    NJ_DFA_MANY     = 16 /* so many bytes are possible that its mask is worth keeping */
+    NJ_DFA_MANY     = 16 /* inside a text, and so many bytes are possible that its mask is worth keeping (body.h) */
 };
 
 struct nj_dfa_state {

@@ -7,6 +7,7 @@
 struct state {
     char                pattern[4096];
     struct nj_chars     chars;
+    struct nj_lengths   lengths;
     struct nj_acceptor *acceptor;
     struct nj_error     error;
     bool                compiled;
@@ -25,7 +26,8 @@ static void open_case(struct state *s, const char *pattern)
     uint32_t       work   = 0;
     close_case(s);
     snprintf(s->pattern, sizeof s->pattern, "%s", pattern);
-    s->compiled = nj_chars_from_pattern(pattern, strlen(pattern), false, &s->chars, &work, &s->error) == NJ_OK;
+    s->lengths.max = UINT64_MAX;
+    s->compiled    = nj_chars_from_pattern(pattern, strlen(pattern), false, &s->chars, &s->lengths, &work, &s->error) == NJ_OK;
     nj_text_add(&schema, "{\"type\": [\"string\", \"null\"], \"pattern\": ");
     nj_text_add_json(&schema, pattern, strlen(pattern));
     nj_text_add(&schema, "}");
@@ -33,16 +35,18 @@ static void open_case(struct state *s, const char *pattern)
     nj_text_free(&schema);
 }
 
-static bool found(const struct nj_chars *chars, const json_t *text)
+static bool found(const struct state *s, const json_t *text)
 {
-    const uint8_t *bytes = (const uint8_t *)json_string_value(text);
-    size_t         size  = json_string_length(text);
-    uint32_t       state = chars->start, point;
-    for (size_t i = 0; i < size && state;) {
+    const struct nj_chars *chars = &s->chars;
+    uint64_t               count = 0;
+    const uint8_t         *bytes = (const uint8_t *)json_string_value(text);
+    size_t                 size  = json_string_length(text);
+    uint32_t               state = chars->start, point;
+    for (size_t i = 0; i < size && state; count++) {
         i += nj_utf8_length(bytes + i, size - i, &point);
         state = chars->next[state * chars->classes + nj_chars_class(chars, point)];
     }
-    return state && chars->accept[state];
+    return state && chars->accept[state] && count >= s->lengths.min && count <= s->lengths.max;
 }
 
 static void check_line(const char *word, const char *rest, size_t number, void *arg)
@@ -59,8 +63,7 @@ static void check_line(const char *word, const char *rest, size_t number, void *
         return;
     }
     json_t *text = json_loads(rest, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    CHECK(s->compiled && found(&s->chars, text) == yes, "%zu: %s is %sfound in %s %s", number, s->pattern, yes ? "" : "not ", rest,
-          s->error.text);
+    CHECK(s->compiled && found(s, text) == yes, "%zu: %s is %sfound in %s %s", number, s->pattern, yes ? "" : "not ", rest, s->error.text);
     CHECK(s->acceptor && nj_acceptor_judge(s->acceptor, rest, strlen(rest), &valid, &at, NULL) == NJ_OK && valid == yes,
           "%zu: and in its bytes", number);
     json_decref(text);

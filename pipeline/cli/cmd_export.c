@@ -73,10 +73,23 @@ void nj_zoned_time(const struct nj_export *job, int64_t seconds, char out[40])
     snprintf(out, 40, "%s%c%02d:%02d", local, minutes < 0 ? '-' : '+', size / 60 % 24, size % 60);
 }
 
+void nj_export_cell(struct nj_text *text, const char *string)
+{
+    struct nj_text guarded = {0};
+    if (!*string || !strchr("=+-@\t\r", *string)) {
+        nj_text_add_cell(text, string);
+        return;
+    }
+    nj_text_addf(&guarded, "'%s", string);
+    nj_text_add_cell(text, guarded.data ? guarded.data : "");
+    text->failed |= guarded.failed;
+    nj_text_free(&guarded);
+}
+
 void nj_csv_cell(struct nj_text *text, const char *string)
 {
     nj_text_add(text, ",");
-    nj_text_add_cell(text, string ? string : "");
+    nj_export_cell(text, string ? string : "");
 }
 
 const char *nj_scientific_name(const char *label)

@@ -64,7 +64,9 @@ const struct nj_command_entry nj_commands[] = {
      "megadetector  JSON 1.4 as MegaDetector writes it; the box of each detection is the whole picture\n"
      "timelapse     one row a picture, for Timelapse's CSV import\n"
      "training      what rangers accepted or corrected, as chat messages with pictures (a folder): the next adapter learns from it\n\n"
-     "Times are put right by the clock corrections on record. Events that may show people stay out unless --people is given."},
+     "Times are put right by the clock corrections on record. Events that may show people stay out unless --people is given. In tables, "
+     "text\n"
+     "that a spreadsheet would take for a formula has an apostrophe in front."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
     {"report", "[--night DATE | --from DATE --to DATE] [--people] -o FILE.html | --narrative [-m MODEL] [--max-tokens N] -o FILE.json",
      "one self-contained page: what was seen, when, what needs review, power", nj_cmd_report,

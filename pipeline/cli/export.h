@@ -47,7 +47,9 @@ bool nj_export_hides(const struct nj_export *job, const struct nj_row *row);
 int64_t nj_row_time(const struct nj_row *row, const char *name);
 void    nj_zoned_time(const struct nj_export *job, int64_t seconds, char out[40]);
 
-/* CSV: comma, then the cell; NULL and "" are empty. */
+/* CSV: a cell; and a comma, then the cell, NULL and "" being empty. People open these files with a spreadsheet: text that one would take for a formula (names
+ * of cards, cameras and files are anybody's to write) gets an apostrophe in front, and stays text. */
+void nj_export_cell(struct nj_text *text, const char *string);
 void nj_csv_cell(struct nj_text *text, const char *string);
 
 /* Latin name of a label, "" if it has none. */

@@ -100,7 +100,7 @@ static nj_status write_deployments(struct package *package)
         const struct deployment *at = &package->deployments[i];
         nj_zoned_time(job, at->first, first);
         nj_zoned_time(job, at->last, last);
-        nj_text_add_cell(text, at->id);
+        nj_export_cell(text, at->id);
         nj_csv_cell(text, conf->station.site);
         nj_csv_cell(text, conf->station.name);
         nj_text_add(text, ",");
@@ -118,13 +118,14 @@ static nj_status write_deployments(struct package *package)
 
 /* ---- media ---- */
 
-/* The standard wants no path that begins with a dot, a slash or a tilde, nor two dots in a row: such bytes are percent-encoded. */
+/* The standard wants no path that begins with a dot, a slash or a tilde, nor two dots in a row, and no spreadsheet should see a formula: such bytes are
+ * percent-encoded. */
 static void add_path(struct nj_text *out, const char *card, const char *path)
 {
     struct nj_text whole = {0}, safe = {0};
     nj_text_addf(&whole, "%s/%s", card, path);
     for (const char *at = whole.data ? whole.data : ""; *at; at++)
-        if ((at == whole.data && strchr("./~", *at)) || (*at == '.' && (at[1] == '.' || at[-1] == '.')) || *at == '%' ||
+        if ((at == whole.data && strchr("./~=+-@", *at)) || (*at == '.' && (at[1] == '.' || at[-1] == '.')) || *at == '%' ||
             (unsigned char)*at < 0x20)
             nj_text_addf(&safe, "%%%02X", (unsigned char)*at);
         else
@@ -289,13 +290,25 @@ static json_t *resource(const char *name)
                      "format", "csv", "mediatype", "text/csv", "encoding", "utf-8", "schema", STANDARD, name, "-table-schema.json");
 }
 
+/* One entry a scientific name: lioness and male lion are one taxon, and readers join the table of observations to this list by that name. */
 static json_t *taxa(const struct package *package)
 {
     json_t *list = json_array();
-    for (int i = 0; i < NJ_SPECIES_COUNT; i++)
-        if (package->seen[i])
-            json_array_append_new(list, json_pack("{s:s, s:{s:s, s:s}}", "scientificName", nj_species[i].scientific, "vernacularNames",
-                                                  "eng", nj_species[i].display, "swa", nj_species[i].swahili));
+    for (int i = 0; i < NJ_SPECIES_COUNT; i++) {
+        const struct nj_species *species = &nj_species[i];
+        bool                     shared = false, listed = false;
+        for (int other = 0; other < NJ_SPECIES_COUNT; other++)
+            if (other != i && !strcmp(nj_species[other].scientific, species->scientific)) {
+                shared = true;
+                listed |= other < i && package->seen[other];
+            }
+        if (!package->seen[i] || listed)
+            continue;
+        json_t *taxon = json_pack("{s:s}", "scientificName", species->scientific);
+        if (!shared) /* the word for one of two would be wrong for the other */
+            json_object_set_new(taxon, "vernacularNames", json_pack("{s:s, s:s}", "eng", species->display, "swa", species->swahili));
+        json_array_append_new(list, taxon);
+    }
     return list;
 }
 

@@ -28,7 +28,7 @@ static void add_value(struct nj_text *text, const struct nj_row *row, const char
     else if (value->type == NJ_DB_REAL)
         nj_text_add_number(text, value->real);
     else
-        nj_text_add_cell(text, value->text);
+        nj_export_cell(text, value->text);
 }
 
 static void add_time(struct nj_text *text, const struct nj_row *row, const char *name)
@@ -144,7 +144,7 @@ static void add_place(struct nj_text *text, const char *path)
     struct nj_text folder = {0};
     for (const char *at = path; slash && at < slash; at++)
         nj_text_addf(&folder, "%c", *at == '/' ? '\\' : *at);
-    nj_text_add_cell(text, slash ? slash + 1 : path);
+    nj_export_cell(text, slash ? slash + 1 : path);
     nj_csv_cell(text, folder.data);
     text->failed |= folder.failed;
     nj_text_free(&folder);

@@ -52,6 +52,21 @@ same "an unknown place says so" "0|0|20015000" "$(csv "$out/dp/deployments.csv" 
 same "no time, no row" "1" "$(grep -c '^1 without a time' "$SCRATCH/err")"
 same "no path climbs out" "0" "$(csv "$out/dp/media.csv" "select count(*) from t where filePath like '.%' or filePath like '/%' or filePath like '%..%'")"
 
+sqlite3 "$db" "update event set camera = '=cmd|'' /C calc''!A0' where event_id = '$leopard';
+    update file set path = cast('=1+1.JPG' as blob) where event_id = '$leopard' and frame_index = 1; update card set name = '@SUM(1)'"
+nightjar review correct "$leopard" species=lionMale --by "=Asha"
+nightjar review correct "$(ask "select event_id from detections where species = 'zebra'")" species=lionFemale
+nightjar export csv -o "$out/f.csv"
+nightjar export timelapse -o "$out/f.txt"
+nightjar export camtrap-dp -o "$out/f"
+same "no cell is a formula" "" "$(cat "$out/f.csv" "$out/f.txt" "$out"/f/*.csv | grep -E '(^|,)"?[=+@]')"
+same "but text, as it was" "'=cmd|' /C calc'!A0|'=Asha|'@SUM(1)" "$(csv "$out/f.csv" "select camera, by_whom, card from t where event_id = '$leopard'")"
+same "and a path that can be read back" "%40SUM(1)/=1+1.JPG" "$(csv "$out/f/media.csv" "select filePath from t where mediaID = '$leopard-1'")"
+same "camtrap-dp: one taxon for lion and lioness" "Panthera leo" "$(jq -r '.taxonomic[] | select(.scientificName == "Panthera leo") | .scientificName' "$out/f/datapackage.json")"
+nightjar review undo "$leopard"
+nightjar review undo "$(ask "select event_id from detections where species = 'lionFemale'")"
+sqlite3 "$db" "update event set camera = 'H500'; update file set path = cast('DCIM/IMG_0004.JPG' as blob) where event_id = '$leopard' and frame_index = 1; update card set name = 'card'"
+
 nightjar export training -o "$out/training"
 same "training: what rangers decided" "2" "$(wc -l <"$out/training/training.jsonl" | tr -d ' ')"
 same "question and answer" "system user assistant" "$(head -n 1 "$out/training/training.jsonl" | jq -r '.messages[].role' | xargs)"

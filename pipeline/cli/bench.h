@@ -23,8 +23,9 @@ struct nj_bench {
     uint32_t                 repeats;
     bool                     json;
     bool                     power_saver;
-    bool                     cpu_time; /* for a machine that others use, too */
-    const char              *only;     /* part of a measurement's name, or NULL */
+    bool                     cpu_time;  /* for a machine that others use, too */
+    const char              *only;      /* part of a measurement's name, or NULL */
+    const char              *tokenizer; /* file whose words the events' prompts are made of, or NULL: those of the model */
 };
 
 /* One measurement. `work` does it once and leaves the seconds that count in *seconds. */

@@ -28,6 +28,8 @@ struct nj_bench_event {
     int32_t               ids[CONTEXT];
     uint32_t              batch;
     struct nj_measurement measurement;
+    struct nj_reading     last; /* of one event of the last run: what it took; nothing in it is owned */
+    double                last_seconds;
 };
 
 static const struct nj_event_record record = {
@@ -40,11 +42,17 @@ static nj_status read_events(void *arg, double *seconds, struct nj_error *error)
     struct nj_reading      readings[MOST_BATCH];
     for (uint32_t i = 0; i < event->batch; i++)
         inputs[i] = (struct nj_burst_input){.record = record, .frames = event->frames, .soft_tokens = SOFT_TOKENS};
-    double    before = nj_bench_now(event->bench);
-    nj_status status = nj_reader_read(event->reader, inputs, event->batch, readings, error);
-    *seconds         = nj_bench_now(event->bench) - before;
-    for (uint32_t i = 0; i < event->batch; i++)
+    double    before           = nj_bench_now(event->bench);
+    nj_status status           = nj_reader_read(event->reader, inputs, event->batch, readings, error);
+    *seconds                   = nj_bench_now(event->bench) - before;
+    event->last                = readings[0];
+    event->last_seconds        = *seconds;
+    event->last.vision_seconds = event->last.prompt_seconds = 0;
+    for (uint32_t i = 0; i < event->batch; i++) {
+        event->last.vision_seconds += readings[i].vision_seconds;
+        event->last.prompt_seconds += readings[i].prompt_seconds;
         nj_reading_free(&readings[i]);
+    }
     return status;
 }
 
@@ -115,7 +123,8 @@ nj_status nj_bench_event_open(struct nj_bench *bench, struct nj_bench_event **ou
         schema ? nj_grammar_compile("event", schema, NULL, &event->grammar, error) : nj_fail(error, "no memory for a schema");
     json_decref(schema);
     if (status == NJ_OK)
-        status = nj_weights_tokenizer(weights, &event->tokenizer, error);
+        status = bench->tokenizer ? nj_tokenizer_open(bench->tokenizer, &event->tokenizer, error)
+                                  : nj_weights_tokenizer(weights, &event->tokenizer, error);
     if (status == NJ_OK)
         status = nj_vocabulary_open(event->tokenizer, &event->vocabulary, error);
     if (status == NJ_OK && weights->config.vision.layers)
@@ -152,6 +161,17 @@ const struct nj_measurement *nj_bench_events(struct nj_bench_event *event, uint3
     return event->reader ? &event->measurement : NULL;
 }
 
+/* Where the time of the last run went. */
+static void print_parts(const struct nj_bench_event *event)
+{
+    const struct nj_reading *last   = &event->last;
+    double                   answer = event->last_seconds - last->vision_seconds - last->prompt_seconds;
+    if (event->bench->json || event->last_seconds == 0)
+        return;
+    printf("  of the last run: pictures %.1f s, prompts %.1f s, answers %.1f s; one event: %u positions, %u tokens in %u passes\n",
+           last->vision_seconds, last->prompt_seconds, answer, last->prompt_tokens, last->answer_tokens, last->passes);
+}
+
 nj_status nj_bench_answers(struct nj_bench *bench, struct nj_error *error)
 {
     static const uint32_t  batches[] = {1, 4, 8};
@@ -165,8 +185,11 @@ nj_status nj_bench_answers(struct nj_bench *bench, struct nj_error *error)
         status             = nj_bench_run(bench, &event->measurement, error);
     }
     for (uint32_t batch = 1; status == NJ_OK && batch <= 4; batch += 3)
-        if (nj_bench_events(event, batch))
-            status = nj_bench_run(bench, &event->measurement, error);
+        if (nj_bench_events(event, batch)) {
+            event->last_seconds = 0;
+            status              = nj_bench_run(bench, &event->measurement, error);
+            print_parts(event);
+        }
     nj_bench_event_close(event);
     return status;
 }

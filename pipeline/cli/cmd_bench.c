@@ -50,13 +50,14 @@ int nj_cmd_bench(struct nj_cli *cli, int argc, char **argv)
     struct nj_session         session = {0};
     struct nj_bench           bench   = {0};
     struct nj_session_options model   = {.threads = (uint32_t)cli->conf.model.threads};
-    const char               *path = NULL, *only = NULL, *peer = NULL, *make = NULL;
+    const char               *path = NULL, *only = NULL, *peer = NULL, *make = NULL, *tokenizer = NULL;
     int64_t                   repeats = 5, pass_rows = 0, agree = 0, tokens = 24;
     bool                      json = false, exact = false, power_saver = false, cpu_time = false;
     const struct nj_argument  options[] = {{"-m", NJ_ARG_TEXT, &path},
                                            {"--only", NJ_ARG_TEXT, &only},
                                            {"--peer", NJ_ARG_TEXT, &peer},
                                            {"--make-model", NJ_ARG_TEXT, &make},
+                                           {"--tokenizer", NJ_ARG_TEXT, &tokenizer},
                                            {"--agree", NJ_ARG_COUNT, &agree},
                                            {"--prompt-tokens", NJ_ARG_COUNT, &tokens},
                                            {"--runs", NJ_ARG_COUNT, &repeats},
@@ -84,6 +85,7 @@ int nj_cmd_bench(struct nj_cli *cli, int argc, char **argv)
     bench.repeats     = (uint32_t)repeats;
     bench.json        = json;
     bench.only        = only;
+    bench.tokenizer   = tokenizer;
     bench.power_saver = power_saver;
     bench.cpu_time    = cpu_time;
     if (status == NJ_OK && agree)

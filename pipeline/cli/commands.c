@@ -17,14 +17,16 @@ const struct nj_command_entry nj_commands[] = {
      "pictures.\n"
      "--lora DIR adds an adapter, --mmproj FILE the vision tower of a GGUF model, --exact computes in fp32."},
     {"bench",
-     "[-m MODEL] [--peer CMD | --agree N [--prompt-tokens N]] [--only PART] [--runs N] [--power-saver | --exact] [--cpu-time] [--json] | "
+     "[-m MODEL] [--peer CMD | --agree N [--prompt-tokens N]] [--only PART] [--runs N] [--tokenizer FILE.json] [--power-saver | --exact] "
+     "[--cpu-time] [--json] | "
      "--make-model "
      "FILE.nj",
      "speed and memory on this machine, beside its own limits", nj_cmd_bench,
      "Every line is measured in turn with the limit it is compared to: int16, int8 and fp32 multiply-adds of this processor, or reading of "
      "memory.\n"
      "--cpu-time counts processor time, for a machine that others use too.\n"
-     "--only PART keeps the lines whose name contains PART. --make-model writes random weights of the true shapes.\n"
+     "--only PART keeps the lines whose name contains PART. --make-model writes random weights of the true shapes;\n"
+     "--tokenizer gives its events the words of a real model, so that prompts have their true length.\n"
      "--peer CMD runs a shell command in turn with ours; the JSON object that it prints last holds prefill_tps and decode_tps, or "
      "event_s.\n"
      "--agree N compares both fast engines with the exact one on N random prompts."},

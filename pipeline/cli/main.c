@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "kernels/cpu.h"
+#include "kernels/kernels.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/pages.h"
 
@@ -65,11 +65,15 @@ const char *nj_command_near(const struct nj_command_entry *table, const char *wo
 
 static void print_version(void)
 {
-    char     names[128];
-    uint32_t features = nj_cpu_detect();
+    char              names[128];
+    struct nj_kernels kernels; /* it knows which instruction sets passed their check */
+    uint32_t          features = nj_cpu_detect();
     nj_cpu_mask(getenv("NJ_CPU"), &features);
-    nj_cpu_names(features, names, sizeof names);
+    nj_kernels_init(&kernels, features);
+    nj_cpu_names(kernels.features, names, sizeof names);
     printf("nightjar %s\nprocessor features in use: %s\n", NJ_VERSION, names);
+    if (kernels.differs)
+        printf("not in use, because of results other than plain C's: %s\n", kernels.differs);
     int mosquitto[3];
     mosquitto_lib_version(&mosquitto[0], &mosquitto[1], &mosquitto[2]);
     const struct scmp_version *seccomp = seccomp_version();

@@ -1,4 +1,5 @@
 #include "pipeline/constrain/generate.h"
+#include "base/clock.h"
 #include "pipeline/constrain/generate_run.h"
 
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static const float *features_left(const struct nj_run *run)
     return at;
 }
 
-static struct nj_step step_of(struct nj_run *run)
+static struct nj_step step_of(const struct nj_run *run)
 {
     return (struct nj_step){.sequence = run->g->sequence,
                             .ids      = run->feed.data + run->fed,
@@ -42,12 +43,35 @@ static struct nj_step step_of(struct nj_run *run)
                             .features = features_left(run)};
 }
 
+/* What the run asks. */
+static struct nj_step question(const struct nj_run *run)
+{
+    const struct nj_choice_pass *pass = &run->pass;
+    struct nj_step               step = step_of(run);
+    if (run->state == NJ_RUN_TREE)
+        return (struct nj_step){.sequence  = run->g->sequence,
+                                .ids       = pass->ids,
+                                .parent    = pass->parent,
+                                .count     = pass->count,
+                                .want      = NJ_WANT_ALL,
+                                .rows      = pass->rows.data,
+                                .row_count = pass->rows.count,
+                                .logits    = pass->logits};
+    step.want      = NJ_WANT_LAST;
+    step.rows      = run->row_count ? run->rows : NULL;
+    step.row_count = run->row_count;
+    step.logits    = run->logits;
+    return step;
+}
+
 /* A long prompt goes in pass by pass, all but its last pass: a stop then loses one pass, and no step is too long to be undone. One pass ends where the
  * forced ids begin: there a stop goes back to, and the passes after it are then cut as they would have been. */
 static nj_status feed_prompt(struct nj_run *run, struct nj_error *error)
 {
-    const size_t most = nj_engine_pass_rows(run->engine), before = run->g->prompt_count + run->ids_before;
-    nj_status    status = NJ_OK;
+    const size_t           most = nj_engine_pass_rows(run->engine), before = run->g->prompt_count + run->ids_before;
+    const struct nj_clock *clock  = nj_clock_system();
+    int64_t                began  = clock->monotonic_ms(clock->self);
+    nj_status              status = NJ_OK;
     while (status == NJ_OK && run->feed.count - run->fed > most && run->fed < before) {
         struct nj_step step = step_of(run);
         step.count          = before - run->fed < most ? before - run->fed : most;
@@ -55,6 +79,7 @@ static nj_status feed_prompt(struct nj_run *run, struct nj_error *error)
         run->fed += status == NJ_OK ? step.count : 0;
         run->fed_before = run->fed;
     }
+    run->g->prompt_seconds += (double)(clock->monotonic_ms(clock->self) - began) / 1000;
     return status;
 }
 
@@ -68,17 +93,10 @@ static nj_status ask(struct nj_engine *engine, struct nj_run *runs, size_t count
         if (runs[i].state != NJ_RUN_DONE)
             status = feed_prompt(&runs[i], error);
     for (size_t i = 0; i < count && status == NJ_OK; i++) {
-        struct nj_run  *run  = &runs[i];
-        struct nj_step *step = &steps[*asked];
-        if (run->state == NJ_RUN_DONE)
+        if (runs[i].state == NJ_RUN_DONE)
             continue;
-        *step           = step_of(run);
-        step->want      = NJ_WANT_LAST;
-        step->rows      = run->row_count ? run->rows : NULL;
-        step->row_count = run->row_count;
-        step->logits    = run->logits;
-        run->g->passes++;
-        ++*asked;
+        steps[(*asked)++] = question(&runs[i]);
+        runs[i].g->passes++;
     }
     if (status == NJ_OK && *asked)
         status = nj_engine_step(engine, steps, *asked, error);

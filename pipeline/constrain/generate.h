@@ -58,7 +58,8 @@ struct nj_generation {
     enum nj_generation_stop stop;
     struct nj_choice       *choices;
     size_t                  choice_count;
-    size_t                  passes; /* times that the engine was asked */
+    size_t                  passes;         /* times that the engine was asked */
+    double                  prompt_seconds; /* that all of the prompt but its end took alone */
 };
 
 /* All together, a token or a choice of each per pass over the weights. vocabulary may be NULL if no generation has a grammar. Fails as a whole.

@@ -72,6 +72,8 @@ void nj_run_close(struct nj_run *run)
     nj_constraint_close(run->now);
     nj_constraint_close(run->look);
     nj_choice_clear(&run->tree);
+    free(run->pass.rows.data);
+    free(run->pass.logits);
     free(run->feed.data);
     free(run->bits);
     free(run->rows);
@@ -279,6 +281,8 @@ static nj_status prepare_document(struct nj_run *run, struct nj_error *error)
 
 nj_status nj_run_prepare(struct nj_run *run, struct nj_error *error)
 {
+    if (run->state == NJ_RUN_TREE)
+        return NJ_OK;
     if (run->now)
         return prepare_document(run, error);
     run->state     = NJ_RUN_TOKEN;
@@ -386,7 +390,7 @@ static nj_status answer_token(struct nj_run *run, struct nj_error *error)
 
 nj_status nj_run_answer(struct nj_run *run, struct nj_error *error)
 {
-    if (run->state == NJ_RUN_CHOICE)
+    if (run->state == NJ_RUN_CHOICE || run->state == NJ_RUN_TREE)
         return nj_choice_answer(run, error);
     return run->now ? answer_token(run, error) : answer_free(run, error);
 }

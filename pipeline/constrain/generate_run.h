@@ -8,7 +8,12 @@
 
 #define NJ_CHOICE_ALTERNATIVES 512 /* a choice between more is written token by token */
 
-enum nj_run_state { NJ_RUN_TOKEN, NJ_RUN_CHOICE, NJ_RUN_DONE };
+enum nj_run_state {
+    NJ_RUN_TOKEN,
+    NJ_RUN_CHOICE, /* the place where the alternatives of a choice part is asked about */
+    NJ_RUN_TREE,   /* places below it are */
+    NJ_RUN_DONE
+};
 
 /* A place in the tokens of the alternatives. Node 0 is where the sequence ends. */
 struct nj_choice_node {
@@ -33,7 +38,18 @@ struct nj_choice_tree {
     NJ_TABLE(struct nj_choice_node) nodes;
     NJ_TABLE(int32_t) end_tokens; /* tokens that end the alternative of a node where others go on */
     NJ_TABLE(uint32_t) end_nodes; /* the node of each of them */
-    uint32_t root;                /* the node that the engine's next answer is about */
+    uint32_t root;                /* the node that the sequence ends at */
+};
+
+/* The nodes of a choice that go through one pass over the weights: those to score, and those on the way to them. */
+struct nj_choice_pass {
+    int32_t  ids[NJ_GENERATE_ROOM], parent[NJ_GENERATE_ROOM];
+    uint32_t node[NJ_GENERATE_ROOM];
+    bool     scored[NJ_GENERATE_ROOM];
+    size_t   first_row[NJ_GENERATE_ROOM];
+    size_t   count;
+    NJ_TABLE(int32_t) rows;
+    float *logits; /* [count][rows.count] */
 };
 
 struct nj_run {
@@ -49,6 +65,7 @@ struct nj_run {
     size_t                ids_before, fed_before;
     size_t                shown; /* bytes of the text that were handed to on_text */
     struct nj_choice_tree tree;
+    struct nj_choice_pass pass;
     uint64_t             *bits;      /* of the last mask */
     int32_t              *rows;      /* ids whose logits are asked for */
     size_t                row_count; /* 0: all */
@@ -75,7 +92,8 @@ nj_status nj_run_close_document(struct nj_run *run, struct nj_error *error);
 /* Begins the choice that follows the forced text `forced`; *begun stays false if there is none worth scoring whole. `look` stands behind `forced`. */
 nj_status nj_choice_begin(struct nj_run *run, const struct nj_text *forced, bool *begun, struct nj_error *error);
 /* The rows of the next question. */
-void      nj_choice_rows(struct nj_run *run);
+void nj_choice_rows(struct nj_run *run);
+/* Uses what was asked about the choice: asks on below, or takes an alternative. */
 nj_status nj_choice_answer(struct nj_run *run, struct nj_error *error);
 void      nj_choice_clear(struct nj_choice_tree *tree);
 

@@ -5,15 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pass { /* the nodes of one pass over the weights: those to score, and those on the way to them */
-    int32_t  ids[NJ_GENERATE_ROOM], parent[NJ_GENERATE_ROOM];
-    uint32_t node[NJ_GENERATE_ROOM];
-    bool     scored[NJ_GENERATE_ROOM];
-    size_t   first_row[NJ_GENERATE_ROOM];
-    size_t   count, most;
-    NJ_TABLE(int32_t) rows;
-};
-
 static nj_status no_memory(struct nj_error *error)
 {
     return nj_fail(error, "no memory to score a choice");
@@ -109,7 +100,7 @@ static void spread(struct nj_choice_tree *tree, bool *settled)
 
 /* --- more passes --- */
 
-static int32_t place_of(const struct pass *pass, uint32_t node)
+static int32_t place_of(const struct nj_choice_pass *pass, uint32_t node)
 {
     for (size_t i = 0; i < pass->count; i++)
         if (pass->node[i] == node)
@@ -118,12 +109,12 @@ static int32_t place_of(const struct pass *pass, uint32_t node)
 }
 
 /* Adds a node and what lies between it and the root; false: there is no room. */
-static bool add_to_pass(const struct nj_choice_tree *tree, struct pass *pass, uint32_t node)
+static bool add_to_pass(const struct nj_choice_tree *tree, struct nj_choice_pass *pass, size_t most, uint32_t node)
 {
     size_t before = pass->count;
     if (node == tree->root || place_of(pass, node) >= 0)
         return true;
-    if (!add_to_pass(tree, pass, (uint32_t)tree->nodes.data[node].parent) || pass->count == pass->most) {
+    if (!add_to_pass(tree, pass, most, (uint32_t)tree->nodes.data[node].parent) || pass->count == most) {
         pass->count = before;
         return false;
     }
@@ -135,14 +126,14 @@ static bool add_to_pass(const struct nj_choice_tree *tree, struct pass *pass, ui
 }
 
 /* Fills a pass with places that have not been asked about, nearest to the root first. */
-static bool plan(const struct nj_choice_tree *tree, struct pass *pass, double beyond)
+static bool plan(const struct nj_choice_tree *tree, struct nj_choice_pass *pass, size_t most, double beyond)
 {
     pass->count = pass->rows.count = 0;
     for (uint32_t i = tree->root + 1; i < tree->nodes.count; i++) {
         const struct nj_choice_node *n = &tree->nodes.data[i];
         if (n->scored || n->branches == 0 || (n->branches == 1 && n->alternative == NJ_NONE) || n->log_probability <= beyond)
             continue;
-        if (!add_to_pass(tree, pass, i))
+        if (!add_to_pass(tree, pass, most, i))
             break;
         size_t count = branch_rows(tree, i, NULL);
         if (!NJ_ROOM(pass->rows, count))
@@ -152,22 +143,10 @@ static bool plan(const struct nj_choice_tree *tree, struct pass *pass, double be
         pass->first_row[place] = pass->rows.count;
         pass->rows.count += (uint32_t)branch_rows(tree, i, pass->rows.data + pass->rows.count);
     }
-    return true;
-}
-
-static nj_status run_pass(struct nj_run *run, struct pass *pass, struct nj_error *error)
-{
-    float    *logits = malloc(pass->count * pass->rows.count * sizeof *logits);
-    nj_status status = logits ? NJ_OK : no_memory(error);
-    if (status == NJ_OK)
-        status = nj_engine_score_tree(run->engine, run->g->sequence, pass->ids, pass->parent, pass->count, pass->rows.data,
-                                      pass->rows.count, logits, error);
-    run->g->passes++;
-    for (size_t i = 0; i < pass->count && status == NJ_OK; i++)
-        if (pass->scored[i])
-            score(&run->tree, pass->node[i], logits + i * pass->rows.count + pass->first_row[i]);
-    free(logits);
-    return status;
+    float *logits = realloc(pass->logits, (pass->count * pass->rows.count + 1) * sizeof *logits);
+    if (logits)
+        pass->logits = logits;
+    return logits != NULL;
 }
 
 /* The second largest probability of a value that is final: what is less likely than that needs no answer. */
@@ -184,23 +163,24 @@ static double second_best(const struct nj_choice_tree *tree, const bool *settled
     return second;
 }
 
-static nj_status score_all(struct nj_run *run, bool *settled, struct nj_error *error)
+/* Takes in what was asked, and plans what is still to ask about alternatives that may matter. */
+static nj_status score_places(struct nj_run *run, struct nj_error *error)
 {
-    struct nj_choice_tree *tree   = &run->tree;
-    struct pass            pass   = {.most = nj_engine_tree_nodes(run->engine)};
-    nj_status              status = NJ_OK;
-    pass.most                     = pass.most > NJ_GENERATE_ROOM ? NJ_GENERATE_ROOM : pass.most;
-    score(tree, tree->root, run->logits);
-    do {
-        spread(tree, settled);
-        double beyond = run->g->sampling.temperature > 0 ? -INFINITY : second_best(tree, settled);
-        if (!plan(tree, &pass, beyond))
-            status = no_memory(error);
-        else if (pass.count)
-            status = run_pass(run, &pass, error);
-    } while (status == NJ_OK && pass.count);
-    free(pass.rows.data);
-    return status;
+    struct nj_choice_tree *tree = &run->tree;
+    struct nj_choice_pass *pass = &run->pass;
+    bool                   settled[NJ_CHOICE_ALTERNATIVES];
+    uint32_t               most = nj_engine_tree_nodes(run->engine);
+    if (run->state == NJ_RUN_CHOICE)
+        score(tree, tree->root, run->logits);
+    for (size_t i = 0; run->state == NJ_RUN_TREE && i < pass->count; i++)
+        if (pass->scored[i])
+            score(tree, pass->node[i], pass->logits + i * pass->rows.count + pass->first_row[i]);
+    spread(tree, settled);
+    double beyond = run->g->sampling.temperature > 0 ? -INFINITY : second_best(tree, settled);
+    if (!plan(tree, pass, most < NJ_GENERATE_ROOM ? most : NJ_GENERATE_ROOM, beyond))
+        return no_memory(error);
+    run->state = pass->count ? NJ_RUN_TREE : NJ_RUN_CHOICE;
+    return NJ_OK;
 }
 
 /* --- taking one --- */
@@ -292,10 +272,12 @@ static nj_status take(struct nj_run *run, uint32_t which, bool *taken, struct nj
 
 nj_status nj_choice_answer(struct nj_run *run, struct nj_error *error)
 {
-    struct nj_choice_tree *tree = &run->tree;
-    bool                   settled[NJ_CHOICE_ALTERNATIVES], out[NJ_CHOICE_ALTERNATIVES] = {false}, taken = false;
-    nj_status              status = score_all(run, settled, error);
+    struct nj_choice_tree *tree                        = &run->tree;
+    bool                   out[NJ_CHOICE_ALTERNATIVES] = {false}, taken = false;
+    nj_status              status = score_places(run, error);
     int32_t                which  = -1;
+    if (status == NJ_OK && run->state == NJ_RUN_TREE)
+        return NJ_OK;
     if (status == NJ_OK)
         which = run->g->sampling.temperature > 0 && run->g->random ? (int32_t)sampled(run) : likeliest(tree, out, NJ_NONE);
     while (status == NJ_OK && which >= 0 && !taken) {

@@ -269,6 +269,22 @@ static nj_status check_rows(const struct nj_engine *engine, const int32_t *rows,
     return NJ_OK;
 }
 
+uint32_t nj_engine_tree_nodes(const struct nj_engine *engine)
+{
+    return engine->pass_rows < NJ_TREE_NODES ? engine->pass_rows : NJ_TREE_NODES;
+}
+
+/* A tree is scored in one pass, and where a node stands is known before it. */
+static nj_status check_tree(const struct nj_engine *engine, const struct nj_step *step, struct nj_error *error)
+{
+    if (step->want != NJ_WANT_ALL || step->count > nj_engine_tree_nodes(engine))
+        return nj_fail(error, "a tree of %zu ids: at most %u go together, and all are scored", step->count, nj_engine_tree_nodes(engine));
+    for (size_t i = 0; i < step->count; i++)
+        if (step->parent[i] < -1 || step->parent[i] >= (int32_t)i)
+            return nj_fail(error, "id %zu of the tree continues id %d, which does not come before it", i, step->parent[i]);
+    return NJ_OK;
+}
+
 static nj_status check_step(const struct nj_engine *engine, const struct nj_step *step, struct nj_error *error)
 {
     const struct nj_sequence *sequence = step->sequence;
@@ -278,7 +294,9 @@ static nj_status check_step(const struct nj_engine *engine, const struct nj_step
         return nj_fail(error, "%zu ids for a sequence with %u of %u positions used", step->count, sequence->length, sequence->capacity);
     if (step->want != NJ_WANT_NOTHING && !step->logits)
         return nj_fail(error, "logits are wanted, but there is no place for them");
-    nj_status status = check_ids(engine, step->ids, step->count, step->features, error);
+    nj_status status = step->parent ? check_tree(engine, step, error) : NJ_OK;
+    if (status == NJ_OK)
+        status = check_ids(engine, step->ids, step->count, step->features, error);
     return status == NJ_OK ? check_rows(engine, step->rows, step->row_count, error) : status;
 }
 
@@ -300,7 +318,9 @@ static nj_status begin_steps(struct nj_engine *engine, struct nj_step *steps, si
         sequence->length_before = sequence->length;
         sequence->reach_before  = sequence->reach;
         sequence->backup_valid  = false;
-        if (needs_backup(engine, &steps[i]))
+        if (steps[i].parent)
+            status = nj_tree_open(engine, error);
+        else if (needs_backup(engine, &steps[i]))
             status = nj_sequence_backup(sequence, error);
     }
     return status;
@@ -322,20 +342,34 @@ struct progress {
     size_t step, id, images;
 };
 
+/* allow[t][s]: node t stands on s, itself included. */
+static void allow_ancestors(uint8_t *allow, const int32_t *parent, size_t count)
+{
+    memset(allow, 0, count * count);
+    for (size_t t = 0; t < count; t++)
+        for (int32_t s = (int32_t)t; s >= 0; s = parent[s])
+            allow[t * count + (size_t)s] = 1;
+}
+
 static void fill_segment(struct nj_engine *engine, const struct nj_step *step, size_t take, struct progress *at)
 {
     const struct nj_config *config  = &engine->weights->config;
     struct nj_pass         *pass    = &engine->pass;
     struct nj_segment      *segment = &pass->segments[pass->segment_count];
-    size_t                  width   = step->rows ? step->row_count : config->text.vocab_size;
-    *segment = (struct nj_segment){.sequence = step->sequence, .base = step->sequence->length, .count = (uint32_t)take, .rows = step->rows};
+    size_t                  width = step->rows ? step->row_count : config->text.vocab_size, first = pass->row_count;
+    *segment           = (struct nj_segment){.sequence = step->sequence, .base = step->sequence->length, .count = (uint32_t)take};
+    segment->parent    = step->parent;
+    segment->rows      = step->rows;
     segment->row_count = (uint32_t)step->row_count;
-    nj_sequence_reach(step->sequence, segment->base + segment->count);
+    if (!step->parent || nj_is_exact(engine)) /* the exact engine has no caches of its own for a tree */
+        nj_sequence_reach(step->sequence, segment->base + segment->count);
     for (size_t i = 0; i < take; i++, at->id++) {
         struct nj_row *row = &pass->rows[pass->row_count++];
         *row               = (struct nj_row){.segment = pass->segment_count, .id = step->ids[at->id]};
         row->slot          = segment->base + (uint32_t)i;
-        row->position      = row->slot;
+        row->position      = !step->parent         ? row->slot
+                             : step->parent[i] < 0 ? segment->base
+                                                   : pass->rows[first + (size_t)step->parent[i]].position + 1;
         if (row->id == config->image_id)
             row->feature = step->features + at->images++ * config->text.hidden_size;
         if (step->want == NJ_WANT_ALL)
@@ -343,17 +377,34 @@ static void fill_segment(struct nj_engine *engine, const struct nj_step *step, s
         else if (step->want == NJ_WANT_LAST && at->id + 1 == step->count)
             row->logits = step->logits;
     }
+    if (step->parent && engine->tree_allow) {
+        segment->tree_first = pass->tree_used;
+        segment->allow      = engine->tree_allow + pass->allow_used;
+        pass->tree_used += ((uint32_t)take + NJ_TREE_BLOCK - 1) / NJ_TREE_BLOCK * NJ_TREE_BLOCK;
+        pass->allow_used += take * take;
+        allow_ancestors(segment->allow, step->parent, take);
+    }
     pass->segment_count++;
+}
+
+/* A tree goes through in one piece. */
+static bool tree_fits(const struct nj_engine *engine, const struct nj_step *step)
+{
+    const struct nj_pass *pass = &engine->pass;
+    return step->count <= engine->pass_rows - pass->row_count && step->count <= NJ_TREE_NODES - pass->tree_used;
 }
 
 /* Takes the next rows off the steps. */
 static void fill_pass(struct nj_engine *engine, const struct nj_step *steps, size_t count, struct progress *at)
 {
     struct nj_pass *pass = &engine->pass;
-    pass->segment_count = pass->row_count = 0;
+    pass->segment_count = pass->row_count = pass->tree_used = 0;
+    pass->allow_used                                        = 0;
     while (at->step < count && pass->row_count < engine->pass_rows && pass->segment_count < NJ_MAX_SEGMENTS) {
         const struct nj_step *step = &steps[at->step];
         size_t                left = step->count - at->id, room = engine->pass_rows - pass->row_count;
+        if (step->parent && !tree_fits(engine, step))
+            break;
         fill_segment(engine, step, left < room ? left : room, at);
         if (at->id == step->count)
             *at = (struct progress){at->step + 1, 0, 0};
@@ -369,56 +420,10 @@ nj_status nj_engine_step(struct nj_engine *engine, struct nj_step *steps, size_t
         engine->pass.skip = !nj_is_exact(engine) && !engine->pass.hidden;
         status            = nj_text_pass(engine, error);
         for (uint32_t i = 0; status == NJ_OK && i < engine->pass.segment_count; i++)
-            engine->pass.segments[i].sequence->length += engine->pass.segments[i].count;
+            engine->pass.segments[i].sequence->length += engine->pass.segments[i].parent ? 0 : engine->pass.segments[i].count;
     }
     end_steps(engine, steps, count, status);
     return status;
-}
-
-uint32_t nj_engine_tree_nodes(const struct nj_engine *engine)
-{
-    return engine->pass_rows < NJ_TREE_NODES ? engine->pass_rows : NJ_TREE_NODES;
-}
-
-/* allow[t][s]: node t stands on s, itself included. */
-static void allow_ancestors(const struct nj_engine *engine, const int32_t *parent, size_t count)
-{
-    for (size_t t = 0; engine->tree_allow && t < count; t++) {
-        memset(engine->tree_allow + t * count, 0, count);
-        for (int32_t s = (int32_t)t; s >= 0; s = parent[s])
-            engine->tree_allow[t * count + (size_t)s] = 1;
-    }
-}
-
-nj_status nj_engine_score_tree(struct nj_engine *engine, struct nj_sequence *sequence, const int32_t *ids, const int32_t *parent,
-                               size_t count, const int32_t *rows, size_t row_count, float *logits, struct nj_error *error)
-{
-    struct nj_pass *pass  = &engine->pass;
-    size_t          width = rows ? row_count : engine->weights->config.text.vocab_size;
-    if (count == 0 || count > nj_engine_tree_nodes(engine) || count > sequence->capacity - sequence->length)
-        return nj_fail(error, "a tree of %zu nodes: at most %u go together, and the sequence has room for %u", count,
-                       nj_engine_tree_nodes(engine), sequence->capacity - sequence->length);
-    nj_status status = check_ids(engine, ids, count, NULL, error);
-    if (status == NJ_OK)
-        status = check_rows(engine, rows, row_count, error);
-    if (status == NJ_OK)
-        status = nj_tree_open(engine, error);
-    if (status != NJ_OK)
-        return status;
-    pass->skip          = false;
-    pass->segment_count = 1;
-    pass->row_count     = (uint32_t)count;
-    pass->segments[0]   = (struct nj_segment){sequence, sequence->length, (uint32_t)count, parent, rows, (uint32_t)row_count};
-    for (size_t i = 0; i < count; i++) {
-        if (parent[i] < -1 || parent[i] >= (int32_t)i)
-            return nj_fail(error, "node %zu of the tree continues node %d, which does not come before it", i, parent[i]);
-        pass->rows[i]          = (struct nj_row){.id = ids[i], .slot = sequence->length + (uint32_t)i, .logits = logits + i * width};
-        pass->rows[i].position = parent[i] < 0 ? sequence->length : pass->rows[parent[i]].position + 1;
-    }
-    allow_ancestors(engine, parent, count);
-    if (nj_is_exact(engine)) /* it has no caches of its own for a tree */
-        nj_sequence_reach(sequence, sequence->length + (uint32_t)count);
-    return nj_text_pass(engine, error);
 }
 
 nj_status nj_engine_trace(struct nj_engine *engine, const int32_t *ids, size_t count, const float *features, float *hidden, float *ple,

@@ -38,7 +38,7 @@ void                     nj_engine_close(struct nj_engine *engine);
 const struct nj_weights *nj_engine_weights(const struct nj_engine *engine);
 uint32_t                 nj_engine_pass_rows(const struct nj_engine *engine);  /* positions that go through the layers together */
 const uint8_t           *nj_engine_identity(const struct nj_engine *engine);   /* [32] of its weights and adapter */
-uint32_t                 nj_engine_tree_nodes(const struct nj_engine *engine); /* nodes that one call of nj_engine_score_tree takes */
+uint32_t                 nj_engine_tree_nodes(const struct nj_engine *engine); /* ids that one tree may have */
 
 /* A sequence that can grow to `capacity` positions. */
 nj_status nj_sequence_open(struct nj_engine *engine, uint32_t capacity, struct nj_sequence **out, struct nj_error *error);
@@ -59,10 +59,13 @@ nj_status nj_sequence_load(struct nj_sequence *sequence, const uint8_t *bytes, s
 
 enum nj_want { NJ_WANT_NOTHING, NJ_WANT_LAST, NJ_WANT_ALL };
 
-/* Appends `count` ids to one sequence. Positions whose id is the image id take their input from `features`, in order. */
+/* Appends `count` ids to one sequence. Positions whose id is the image id take their input from `features`, in order.
+ * Or, with `parent`, scores continuations that share a prefix tree and appends nothing: id i continues id parent[i] < i, or the end of the sequence where that
+ * is -1; all logits are wanted; at most nj_engine_tree_nodes ids, for which the sequence must have room. */
 struct nj_step {
     struct nj_sequence *sequence;
-    const int32_t      *ids; /* [count] */
+    const int32_t      *ids;    /* [count] */
+    const int32_t      *parent; /* [count], or NULL: each id continues the one before */
     size_t              count;
     const float        *features; /* [number of image ids][text hidden]; NULL if there are none */
     enum nj_want        want;
@@ -71,14 +74,8 @@ struct nj_step {
     float              *logits; /* out: [1 or count][row_count or vocab], softcap applied */
 };
 
-/* All steps in one pass. Each sequence appears at most once. On failure the sequences are as before. */
+/* All steps in one pass, or in as few as there is room for. Each sequence appears at most once. On failure the sequences are as before. */
 nj_status nj_engine_step(struct nj_engine *engine, struct nj_step *steps, size_t count, struct nj_error *error);
-
-/* Scores continuations that share a prefix tree without appending anything: node i continues its parent (`parent[i]` < i, or -1 for the end of the
- * sequence) with ids[i]; logits of the wanted `rows` after each node go to logits[i][...] as in nj_step. One pass: at most
- * nj_engine_tree_nodes nodes, and the sequence must have room for that many positions. */
-nj_status nj_engine_score_tree(struct nj_engine *engine, struct nj_sequence *sequence, const int32_t *ids, const int32_t *parent,
-                               size_t count, const int32_t *rows, size_t row_count, float *logits, struct nj_error *error);
 
 /* For those who verify: the hidden states of a whole prompt, every layer for every position.  hidden: [2 + layers][count][hidden] (scaled embedding, each layer,
  * after the final norm); ple: [count][layers][ple]. Either may be NULL. */

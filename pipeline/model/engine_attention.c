@@ -88,6 +88,17 @@ static struct nj_kv kernel_view(const struct nj_cache *cache, uint32_t head)
     return (struct nj_kv){cache->keys + head * stream, cache->values + head * stream, NJ_NUMBER_F16, cache->slots, cache->head_dim};
 }
 
+/* The same for one tree of a pass. */
+static struct nj_kv tree_view(const struct nj_cache *trees, const struct nj_segment *segment, uint32_t head)
+{
+    struct nj_kv kv    = kernel_view(trees, head);
+    size_t       first = nj_kv_bytes(segment->tree_first, kv.head_dim, NJ_NUMBER_F16);
+    kv.keys            = (uint8_t *)kv.keys + first;
+    kv.values          = (uint8_t *)kv.values + first;
+    kv.slots -= segment->tree_first;
+    return kv;
+}
+
 static void fast_chunk(void *arg, size_t index, unsigned thread)
 {
     const struct attention      *job     = arg;
@@ -114,10 +125,10 @@ static void fast_chunk(void *arg, size_t index, unsigned thread)
     one.begin                     = visible_from(config, job->layer, row->position);
     one.end                       = segment->parent ? segment->base : row[count - 1].position + 1;
     if (segment->parent) {
-        tree            = kernel_view(&engine->tree[source], head);
+        tree            = tree_view(&engine->tree[source], segment, head);
         one.extra       = &tree;
         one.extra_count = count;
-        one.allow       = engine->tree_allow;
+        one.allow       = segment->allow;
     }
     engine->kernels.attention(&one, chunk, rows - chunk < CHUNK_ROWS ? rows - chunk : CHUNK_ROWS,
                               engine->scratch.thread_kernel + thread * engine->scratch.thread_kernel_stride);
@@ -161,7 +172,7 @@ void nj_cache_write(struct nj_engine *engine, uint32_t layer, const struct nj_ro
         memcpy(cache->values + at, value, cache->head_dim * sizeof(float));
         return;
     }
-    struct nj_kv kv = kernel_view(segment->parent ? &engine->tree[layer] : cache, head);
+    struct nj_kv kv = segment->parent ? tree_view(&engine->tree[layer], segment, head) : kernel_view(cache, head);
     engine->kernels.kv_write(&kv, segment->parent ? row->slot - segment->base : row->slot, key, value);
 }
 

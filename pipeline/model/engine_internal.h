@@ -20,6 +20,7 @@
 
 #define NJ_MAX_SEGMENTS 64u
 #define NJ_TREE_NODES   256u
+#define NJ_TREE_BLOCK   16u /* slots of the trees' caches that belong to one tree: whole blocks of them */
 
 /* How a product with one matrix is computed. */
 enum nj_linear_kind {
@@ -76,7 +77,9 @@ struct nj_segment {
     uint32_t            base;  /* positions of the sequence in front of the segment's first row */
     uint32_t            count; /* rows that the segment had at the start of the pass */
     const int32_t
-        *parent; /* tree: index within the segment of the node that a row continues, or -1; NULL: each row continues the one before */
+            *parent; /* tree: index within the segment of the node that a row continues, or -1; NULL: each row continues the one before */
+    uint8_t *allow;  /* tree, fast: [count][count] which nodes each one stands on */
+    uint32_t tree_first; /* tree, fast: its first slot in the caches of trees */
     const int32_t *rows; /* ids whose logits are wanted; NULL: all */
     uint32_t       row_count;
 };
@@ -95,6 +98,8 @@ struct nj_pass {
     uint32_t          segment_count;
     struct nj_row    *rows; /* [pass_rows] */
     uint32_t          row_count;
+    uint32_t          tree_used;    /* slots of the caches of trees */
+    size_t            allow_used;   /* bytes of tree_allow */
     bool              skip;         /* rows without wanted logits end with the last layer that writes keys and values */
     float            *hidden, *ple; /* trace of the whole prompt, at its first row; NULL when not traced */
     uint32_t          trace_rows;   /* rows of the whole prompt */

@@ -309,6 +309,14 @@ static void decide(struct nj_reading *reading)
         reading->priority = NJ_PRIORITY_MEDIUM;
 }
 
+/* What an answer took, added to what those before it did. */
+static void add_cost(const struct nj_generation *answer, struct nj_reading *reading)
+{
+    reading->answer_tokens += (uint32_t)answer->ids.count;
+    reading->passes += (uint32_t)answer->passes;
+    reading->prompt_seconds += answer->prompt_seconds;
+}
+
 /* Takes the document and the choices over from the answer. Its ids stay, in case that a stop comes in the second look. */
 static nj_status take_event(struct nj_reader *reader, struct nj_work *work, struct nj_generation *answer, struct nj_reading *reading,
                             struct nj_error *error)
@@ -326,9 +334,9 @@ static nj_status take_event(struct nj_reader *reader, struct nj_work *work, stru
     reading->soft_tokens   = work->soft_tokens;
     reading->image_tokens  = work->image_tokens;
     reading->prompt_tokens = (uint32_t)answer->prompt_count;
-    reading->answer_tokens = (uint32_t)answer->ids.count;
-    work->first            = (struct nj_generation){.ids = answer->ids, .fed = answer->fed, .prompt_count = answer->prompt_count};
-    *answer                = (struct nj_generation){0};
+    add_cost(answer, reading);
+    work->first = (struct nj_generation){.ids = answer->ids, .fed = answer->fed, .prompt_count = answer->prompt_count};
+    *answer     = (struct nj_generation){0};
     weigh(reader, work->burst, reading);
     return NJ_OK;
 }
@@ -386,7 +394,7 @@ static nj_status take_routing(struct nj_work *work, struct nj_reading *reading, 
         return status;
     reading->routed        = true;
     reading->model_reasons = reading->routing.reasons | (reading->routing.people ? 1u << NJ_REASON_PEOPLE : 0);
-    reading->answer_tokens += (uint32_t)generation->ids.count;
+    add_cost(generation, reading);
     return NJ_OK;
 }
 

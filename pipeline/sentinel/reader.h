@@ -52,6 +52,8 @@ struct nj_reading {
     uint32_t          soft_tokens; /* those asked for, or those that a parked burst had been begun with */
     uint32_t          image_tokens, prompt_tokens, answer_tokens;
     double            vision_seconds; /* that its pictures spent in the vision tower */
+    double            prompt_seconds; /* that its prompts took alone, before answers were asked for */
+    uint32_t          passes;         /* over the weights, that its answers took part in */
     uint8_t          *parked; /* after NJ_STOPPED, and then only this: what the next reading goes on from; NULL if nothing was done yet */
     size_t            parked_size;
 };

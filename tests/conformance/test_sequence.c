@@ -126,7 +126,8 @@ static void check_tree(struct bench *bench)
     int32_t             branch[] = {9, next[1], next[2]};
     float              *logits = calloc(6 * bench->vocab, sizeof *logits), *stepped = calloc(3 * bench->vocab, sizeof *stepped);
     bool                good = step(bench, sequence, 0, 70, NULL) == NJ_OK && step(bench, other, 0, 70, NULL) == NJ_OK;
-    good &= nj_engine_score_tree(bench->engine, sequence, ids, parent, 6, NULL, 0, logits, &error) == NJ_OK;
+    struct nj_step      tree = {.sequence = sequence, .ids = ids, .parent = parent, .count = 6, .want = NJ_WANT_ALL, .logits = logits};
+    good &= nj_engine_step(bench->engine, &tree, 1, &error) == NJ_OK;
     for (size_t i = 0; i < 3; i++)
         good &= same(bench, logits + 2 * i * bench->vocab, 70 + i, 1);
     CHECK(good, "the branch that is the prompt scores as the prompt");
@@ -137,12 +138,53 @@ static void check_tree(struct bench *bench)
     CHECK(good, "the other branch scores as if it had been stepped");
     CHECK(nj_sequence_length(sequence) == 70 && goes_on(bench, sequence, 70), "a scored tree leaves the sequence as it was");
     parent[3] = 4;
-    CHECK(nj_engine_score_tree(bench->engine, other, ids, parent, 6, NULL, 0, logits, &error) == NJ_ERROR,
-          "a node before its parent is refused");
+    CHECK(nj_engine_step(bench->engine, &tree, 1, &error) == NJ_ERROR, "a node before its parent is refused");
+    tree.count = 1;
+    tree.want  = NJ_WANT_LAST;
+    CHECK(nj_engine_step(bench->engine, &tree, 1, &error) == NJ_ERROR, "and a tree of which not all is wanted");
     free(logits);
     free(stepped);
     nj_sequence_close(sequence);
     nj_sequence_close(other);
+}
+
+/* Trees of two sequences and the next ids of a third in one pass; what a tree says does not depend on what goes along with it. */
+static void check_trees_together(struct bench *bench)
+{
+    enum { LONG = 7, MIDDLE = 5, SHORT = 3 };
+    struct nj_error     error = {""};
+    struct nj_sequence *sequences[3];
+    struct nj_step      steps[3];
+    float              *logits[3], *alone = calloc((size_t)LONG * bench->vocab, sizeof *alone);
+    int32_t             ids[LONG], parent[LONG];
+    bool                good = true;
+    for (int32_t i = 0; i < LONG; i++) {
+        ids[i]    = bench->ids[i + 5];
+        parent[i] = (i - 1) / 2 - (i == 0);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        sequences[i] = open_sequence(bench, IDS);
+        good &= step(bench, sequences[i], 0, 30 + 11 * i, NULL) == NJ_OK;
+        steps[i]        = (struct nj_step){.sequence = sequences[i], .ids = ids, .parent = parent, .count = LONG, .want = NJ_WANT_ALL};
+        logits[i]       = calloc((size_t)LONG * bench->vocab, sizeof *logits[i]);
+        steps[i].logits = logits[i];
+    }
+    steps[1].parent = NULL;
+    steps[1].ids    = bench->ids + 41;
+    steps[1].count  = MIDDLE;
+    steps[2].count  = SHORT;
+    CHECK(good && nj_engine_step(bench->engine, steps, 3, &error) == NJ_OK, "two trees and the next ids of a third sequence together");
+    CHECK(same(bench, logits[1], 41, MIDDLE) && goes_on(bench, sequences[1], 41 + MIDDLE), "the third goes on");
+    for (size_t i = 0; i < 3; i += 2) {
+        steps[i].logits = alone;
+        good            = nj_sequence_length(sequences[i]) == 30 + 11 * i && nj_engine_step(bench->engine, &steps[i], 1, &error) == NJ_OK;
+        CHECK(good && alike(bench, alone, logits[i], steps[i].count * bench->vocab), "tree %zu scores as it does alone", i);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        nj_sequence_close(sequences[i]);
+        free(logits[i]);
+    }
+    free(alone);
 }
 
 static bool same_bits(struct bench *bench, struct nj_sequence *a, struct nj_sequence *b, size_t from)
@@ -284,6 +326,7 @@ static void check_all(const char *checkpoint, enum nj_arithmetic arithmetic)
     check_together(&bench);
     check_skipping(&bench);
     check_tree(&bench);
+    check_trees_together(&bench);
     check_rewind(&bench);
     check_copy_and_park(&bench);
     check_stop(&bench);

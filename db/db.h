@@ -338,8 +338,9 @@ struct nj_db_value {
     size_t          text_size;
 };
 
-/* Which rows of which view. A NULL or 0 member does not select. Besides the views of the contract there are, for our own pages: event_details,
- * event_frames, event_detections, review_details, rejected, frames, reasons, choices, model_detections, model_answers, reviews, decisions, event_decisions, samples, cards, counts, spending (view.c). */
+/* Which rows of which view. A NULL or 0 member does not select. Besides the views of the contract there are, for our own pages (view.c): event_details,
+ * event_head (the same with its place in the queue), event_frames, event_detections, review_details, rejected, frames, reasons, choices, model_detections,
+ * model_answers, reviews, decisions, event_decisions, samples, cards, counts, spending. */
 struct nj_db_query {
     const char *view;
     const char *night;           /* YYYY-MM-DD */

@@ -226,6 +226,9 @@ const struct nj_db_migration nj_db_migrations[] = {
     {"what a message weighed on its way", {"ALTER TABLE outbox_item ADD COLUMN sent_bytes INTEGER"}},
     {"what animals do, in the words of an adapter for actions",
      {"ALTER TABLE answer ADD COLUMN behaviour TEXT", "ALTER TABLE answer ADD COLUMN behaviour_probability REAL"}},
+    {"the newest of one state or one species, however many there are",
+     {"CREATE INDEX event_state_started ON event(state, started_at)",
+      "DROP INDEX event_species; CREATE INDEX event_species ON event(species, started_at)"}},
 };
 const size_t nj_db_migration_count = sizeof nj_db_migrations / sizeof nj_db_migrations[0];
 

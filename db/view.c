@@ -6,46 +6,57 @@
 
 #define MAX_COLUMNS 48
 
-/* Where rows come from, and the columns that filters mean ("" = it has none). The first seven are the contract; the others serve our own pages. */
+/* Where rows come from, and the columns that filters mean ("" = it has none). The first seven are the contract; the others serve our own pages.
+ * `of` is the name whose columns are meant where there are two, with a dot. */
 struct shape {
-    const char *view, *from, *night, *species, *state, *order;
+    const char *view, *from, *night, *species, *state, *order, *of;
 };
 
 #define RANK "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END"
 
+/* How many wait before the event `e`: for one event, not for lists. */
+#define AHEAD                                                                                                                              \
+    ", (SELECT count(*) FROM event w WHERE w.state = 'ready' AND e.state = 'ready' AND (w.interest, -w.event) > (e.interest, -e.event))"   \
+    " AS ahead"
+
 /* An event with what is in no view: triage, parking, people, the sum of the clock corrections that apply. */
-#define DETAILS                                                                                                                            \
+#define DETAILS_WITH(more)                                                                                                                 \
     "(SELECT v.*, e.people, e.interest, e.interest_words, e.attempts, e.parked, e.review AS review_status, e.first_seen_utc,"              \
-    " e.event AS number, CAST(c.mount AS TEXT) AS mount, (SELECT count(*) FROM event w WHERE w.state = 'ready' AND e.state = 'ready'"      \
-    " AND (w.interest, -w.event) > (e.interest, -e.event)) AS ahead, ifnull((SELECT sum(o.seconds) FROM clock_offset o"                    \
+    " e.event AS number, e.answer AS answer, CAST(c.mount AS TEXT) AS mount" more ", ifnull((SELECT sum(o.seconds) FROM clock_offset o"    \
     " WHERE o.card = e.card AND (o.camera IS NULL OR o.camera = e.camera) AND ifnull(e.started_at >= o.from_time, 1)"                      \
     " AND ifnull(e.started_at < o.to_time, 1)), 0) AS clock_offset FROM events v JOIN event e USING(event_id) JOIN card c ON c.card = "    \
     "e.card)"
+#define DETAILS DETAILS_WITH("")
 
 static const struct shape shapes[] = {
-    {"files", "files", "", "", "outcome", "file_id"},
-    {"events", "events", "night", "species", "state", "started_at"},
-    {"detections", "detections", "", "species", "", "event_id"},
-    {"review_queue", "review_queue", "night", "species", "status", RANK ", started_at"},
-    {"nights", "nights", "night", "", "", "night"},
-    {"species_nights", "species_nights", "night", "species", "", "night"},
-    {"outbox", "outbox", "", "", "", "item_id"},
+    {"files", "files", "", "", "outcome", "file_id", ""},
+    {"events", "events", "night", "species", "state", "started_at", ""},
+    {"detections", "detections", "", "species", "", "event_id", ""},
+    /* the table beside its view, for the order in its index: of a long queue only the rows that are asked for are looked at */
+    {"review_queue",
+     "review_queue q JOIN (SELECT event_id, night, species, review, review_rank, started_at FROM event WHERE review IS NOT NULL) o "
+     "USING(event_id)",
+     "o.night", "o.species", "o.review", "o.review_rank, o.started_at", "q."},
+    {"nights", "nights", "night", "", "", "night", ""},
+    {"species_nights", "species_nights", "night", "species", "", "night", ""},
+    {"outbox", "outbox", "", "", "", "item_id", ""},
 
-    {"event_details", DETAILS, "night", "species", "state", "started_at"},
+    {"event_details", DETAILS, "night", "species", "state", "started_at", ""},
+    {"event_head", DETAILS_WITH(AHEAD), "night", "species", "state", "started_at", ""},
     {"frames",
      "(SELECT f.event_id, f.frame_index, f.path_text AS path, CAST(c.mount AS TEXT) || '/' || CAST(f.path AS TEXT) AS place, f.taken_at,"
      " f.taken_at_source, f.width, f.height, f.bytes, lower(hex(f.hash)) AS hash, c.name AS card FROM file f JOIN card c USING(card))",
-     "", "", "", "event_id, frame_index"},
+     "", "", "", "event_id, frame_index", ""},
     /* the review queue with what a page shows beside it; `place` is where the first picture lies, bytes as found */
     {"review_details",
      "(SELECT q.*, e.people, e.camera, (SELECT group_concat(d.count_bin || ' ' || ifnull(d.display_name, d.species), ', ') FROM detection d"
      " WHERE d.answer = e.answer) AS seen, (SELECT CAST(c.mount AS TEXT) || '/' || CAST(f.path AS TEXT) FROM file f JOIN card c USING(card)"
      " WHERE f.event_id = q.event_id AND f.frame_index = 1) AS place FROM review_queue q JOIN event e USING(event_id))",
-     "night", "species", "status", RANK ", started_at"},
+     "night", "species", "status", RANK ", started_at", ""},
     {"rejected",
      "(SELECT f.path_text AS path, f.reason, ifnull(f.night, substr(f.first_seen_utc, 1, 10)) AS night, c.name AS card FROM file f"
      " JOIN card c USING(card) WHERE f.outcome = 'rejected')",
-     "night", "", "", "path"},
+     "night", "", "", "path", ""},
     /* exports: one row a frame, one a detection; an event without any has one row all the same */
     {"event_frames",
      "(SELECT d.event_id, d.station, d.card, d.camera, d.night, d.started_at, d.ended_at, d.frame_count, d.\"trigger\", d.grouped_by, "
@@ -54,7 +65,7 @@ static const struct shape shapes[] = {
      "f.frame_index,"
      " f.path_text AS path, f.taken_at, f.width, f.height, lower(hex(f.hash)) AS hash, d.mount || '/' || CAST(f.path AS TEXT) AS place"
      " FROM " DETAILS " d JOIN file f USING(event_id))",
-     "night", "species", "state", "started_at, event_id, frame_index"},
+     "night", "species", "state", "started_at, event_id, frame_index", ""},
     {"event_detections",
      "(SELECT d.event_id, d.station, d.card, d.camera, d.night, d.started_at, d.ended_at, d.frame_count, d.\"trigger\", d.state, "
      "d.state_reason,"
@@ -66,29 +77,29 @@ static const struct shape shapes[] = {
      "   ORDER BY review DESC LIMIT 1) AS by_whom,"
      " (SELECT at_utc FROM review r WHERE r.event_id = d.event_id AND undone = 0 AND action <> 'undo' ORDER BY review DESC LIMIT 1) AS "
      "reviewed_utc"
-     " FROM " DETAILS " d LEFT JOIN detections t USING(event_id))",
-     "night", "species", "state", "started_at, event_id, detection"},
-    {"behaviours", "behaviours", "night", "species", "", "started_at"},
+     " FROM " DETAILS " d LEFT JOIN detection t ON t.answer = d.answer)",
+     "night", "species", "state", "started_at, event_id, detection", ""},
+    {"behaviours", "behaviours", "night", "species", "", "started_at", ""},
     {"reasons", "(SELECT e.event_id, r.reason, r.kind, r.code, r.words FROM event e JOIN reason r ON r.answer = e.model_answer)", "", "",
-     "", "event_id, reason"},
+     "", "event_id, reason", ""},
     {"choices",
      "(SELECT e.event_id, c.choice, c.at, c.value, c.probability, c.runner_up, c.runner_up_probability"
      " FROM event e JOIN choice c ON c.answer = e.model_answer)",
-     "", "", "", "event_id, choice"},
+     "", "", "", "event_id, choice", ""},
     {"model_detections",
      "(SELECT e.event_id, e.night, d.* FROM event e JOIN detection d ON d.answer = e.model_answer WHERE e.answer <> e.model_answer)",
-     "night", "", "", "event_id, detection"},
+     "night", "", "", "event_id, detection", ""},
     {"model_answers", "(SELECT e.event_id, a.json, a.raw, a.made_utc, a.model FROM event e JOIN answer a ON a.answer = e.model_answer)", "",
-     "", "", "event_id"},
-    {"reviews", "(SELECT event_id, review, action, by_whom, at_utc, notes, fields, undone FROM review)", "", "", "", "review"},
+     "", "", "event_id", ""},
+    {"reviews", "(SELECT event_id, review, action, by_whom, at_utc, notes, fields, undone FROM review)", "", "", "", "review", ""},
     {"decisions",
      "(SELECT d.rowid AS decision, at_utc, what, reason, (SELECT event_id FROM event e WHERE e.event = d.event) AS event_id FROM decision "
      "d)",
-     "", "", "", "decision"},
+     "", "", "", "decision", ""},
     {"event_decisions", "(SELECT e.event_id, d.at_utc, d.what, d.reason FROM event e JOIN decision d ON d.event = e.event)", "", "", "",
-     "at_utc"},
-    {"samples", "sample", "at_utc", "", "", "at_utc"}, /* from and to: moments, not nights */
-    {"cards", "(SELECT name, CAST(mount AS TEXT) AS mount, first_seen_utc, last_seen_utc FROM card)", "", "", "", "last_seen_utc"},
+     "at_utc", ""},
+    {"samples", "sample", "at_utc", "", "", "at_utc", ""}, /* from and to: moments, not nights */
+    {"cards", "(SELECT name, CAST(mount AS TEXT) AS mount, first_seen_utc, last_seen_utc FROM card)", "", "", "", "last_seen_utc", ""},
     {"counts",
      "(SELECT ifnull(sum(events), 0) AS events, ifnull(sum(files), 0) AS files, ifnull(sum(rejected_files), 0) AS rejected_files,"
      " ifnull(sum(failed), 0) AS failed, ifnull(sum(to_review), 0) AS to_review,"
@@ -97,14 +108,40 @@ static const struct shape shapes[] = {
      " (SELECT max(finished_utc) FROM event) AS last_finished_utc, (SELECT count(*) FROM outbox_item WHERE acknowledged_utc IS NULL) AS "
      "unsent"
      " FROM night_total)",
-     "", "", "", "events"},
+     "", "", "", "events", ""},
     {"spending",
+     /* +: the newest by the index of times, not the sum of all that are done */
      "(SELECT count(*) AS events, sum(seconds) AS seconds, sum(energy_wh) AS energy_wh FROM (SELECT seconds, energy_wh FROM event"
-     " WHERE state = 'done' ORDER BY finished_utc DESC LIMIT 100))",
-     "", "", "", "events"},
+     " WHERE +state = 'done' AND finished_utc IS NOT NULL ORDER BY finished_utc DESC LIMIT 100))",
+     "", "", "", "events", ""},
 };
 
-static nj_status compose(struct nj_text *sql, const struct nj_db_query *query, struct nj_error *error)
+/* Of a species seen by the thousand, the newest few are looked for in the nights that hold them: `since` is the first of those, by the sums a night;
+ * "" where the species is rare or other filters say where to look. */
+#define RARE "1000"
+
+static nj_status newest_nights(struct nj_db *db, const struct nj_db_query *query, char since[16], struct nj_error *error)
+{
+    sqlite3_stmt *statement;
+    since[0] = 0;
+    if (strcmp(query->view, "events") != 0 || !query->species || !query->newest_first || query->limit <= 0 || query->night || query->from ||
+        query->to || query->event_id || (query->state && strcmp(query->state, "done") != 0))
+        return NJ_OK;
+    nj_status status = nj_db_query(
+        db, &statement, error,
+        "SELECT night FROM (SELECT night, sum(events) OVER (ORDER BY night DESC) AS so_far, sum(events) OVER () AS"
+        " total FROM species_night WHERE species = ? AND night > '') WHERE so_far >= ? AND total > " RARE " ORDER BY night DESC LIMIT 1",
+        "si", query->species, query->limit);
+    if (status == NJ_OK)
+        status = nj_db_step(db, statement, error);
+    if (status == NJ_OK) {
+        snprintf(since, 16, "%s", nj_db_text(statement, 0));
+        sqlite3_reset(statement);
+    }
+    return status == NJ_NOT_FOUND ? NJ_OK : status;
+}
+
+static nj_status compose(struct nj_text *sql, const struct nj_db_query *query, bool since, struct nj_error *error)
 {
     const struct shape *shape = NULL;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
@@ -115,7 +152,7 @@ static nj_status compose(struct nj_text *sql, const struct nj_db_query *query, s
     if (((query->night || query->from || query->to) && !*shape->night) || (query->species && !*shape->species) ||
         (query->state && !*shape->state))
         return nj_fail(error, "%s: this view cannot be chosen from in that way", query->view);
-    nj_text_addf(sql, "SELECT * FROM %s WHERE 1", shape->from);
+    nj_text_addf(sql, "SELECT %s* FROM %s WHERE 1", shape->of, shape->from);
     if (query->night)
         nj_text_addf(sql, " AND %s = :night", shape->night);
     if (query->from)
@@ -129,6 +166,11 @@ static nj_status compose(struct nj_text *sql, const struct nj_db_query *query, s
     /* the column of an event holds all its labels; one label is looked up where each has its row */
     if (query->species && (!strcmp(shape->view, "detections") || !strcmp(shape->view, "species_nights")))
         nj_text_add(sql, " AND species = :species");
+    else if (query->species && !strcmp(shape->view, "events") && (since || query->night || query->from))
+        nj_text_addf(sql,
+                     " AND EXISTS (SELECT 1 FROM event e JOIN detection d USING(answer) WHERE e.event_id = events.event_id AND d.species ="
+                     " :species)%s",
+                     since ? " AND night >= :since" : "");
     else if (query->species)
         nj_text_add(sql, " AND event_id IN (SELECT event_id FROM detections WHERE species = :species)");
     nj_text_addf(sql, " ORDER BY %s%s", shape->order, query->newest_first ? " DESC" : "");
@@ -174,7 +216,10 @@ nj_status nj_db_select(struct nj_db *db, const struct nj_db_query *query, nj_db_
     char               kept[MAX_COLUMNS][64]; /* the first step may prepare the statement again, and its names with it */
     const char        *names[MAX_COLUMNS];
     struct nj_db_value values[MAX_COLUMNS];
-    nj_status          status = compose(&sql, query, error);
+    char               since[16];
+    nj_status          status = newest_nights(db, query, since, error);
+    if (status == NJ_OK)
+        status = compose(&sql, query, since[0] != 0, error);
     if (status != NJ_OK)
         goto cleanup;
     int code = sqlite3_prepare_v2(db->sql, sql.data, -1, &statement, NULL);
@@ -188,6 +233,7 @@ nj_status nj_db_select(struct nj_db *db, const struct nj_db_query *query, nj_db_
     bind_name(statement, ":species", query->species);
     bind_name(statement, ":state", query->state);
     bind_name(statement, ":event", query->event_id);
+    bind_name(statement, ":since", since);
     if (query->limit > 0)
         sqlite3_bind_int64(statement, sqlite3_bind_parameter_index(statement, ":limit"), query->limit);
     int count = sqlite3_column_count(statement);

@@ -201,7 +201,7 @@ nj_status nj_event_page(struct nj_db *db, const char *id, bool choices, struct n
         {"reviews", show_review, NULL, true},        {"frames", show_frame, NULL, true},
         {"choices", show_choice, NULL, choices},     {"event_decisions", show_decision, NULL, true},
     };
-    struct nj_db_query query  = {.view = "event_details", .event_id = id};
+    struct nj_db_query query  = {.view = "event_head", .event_id = id};
     nj_status          status = nj_db_select(db, &query, show_head, &page, error);
     for (size_t i = 0; status == NJ_OK && i < sizeof parts / sizeof parts[0]; i++) {
         query.view = parts[i].view;

@@ -1,9 +1,11 @@
-/* export_training.c: what rangers decided, as examples for the next adapter: FOLDER/training.jsonl and FOLDER/images.
+/* export_training.c: what rangers decided, as examples for the next adapter: FOLDER/training.jsonl, FOLDER/metadata.jsonl and FOLDER/images.
  *
- * One event a line: {"messages": [system, user, assistant], "images": [paths]}. Content is always a list of parts, as chat templates of vision models
- * take it; an image part names its file under "image", and the same paths stand in "images", so that trainers find them in either place. Paths are
- * relative to FOLDER. The question is that of [sentinel] prompt, the answer what the ranger said, with review reasons by the rules.
- * A picture whose content is no longer what was read is not copied, and its event stays out. */
+ * One event a line, and the same events in both files, because trainers want pictures named in one place only:
+ *   training.jsonl  {"messages": [system, user, assistant]}; an image part names its file under "image", relative to FOLDER. For Unsloth and Axolotl.
+ *   metadata.jsonl  {"images_file_names": [paths], "messages": […]}; image parts are empty places. FOLDER is a Hugging Face "imagefolder" with it, whose
+ *                   column "images" holds the opened pictures. For TRL and for scripts after the Gemma cookbook.
+ * Content is always a list of parts, as chat templates of vision models take it. The question is that of [sentinel] prompt, the answer what the ranger
+ * said, with review reasons by the rules. A picture whose content is no longer what was read is not copied, and its event stays out. */
 #include "base/json.h"
 #include "pipeline/cli/correction.h"
 #include "pipeline/cli/export.h"
@@ -18,7 +20,7 @@
 
 struct training {
     struct nj_export     *job;
-    struct nj_export_file file;
+    struct nj_export_file named, folder; /* training.jsonl, metadata.jsonl */
     int64_t               unreadable;
     char                  why[1024];
 };
@@ -83,8 +85,8 @@ static nj_status on_detection(void *user, const char *const *names, const struct
     return NJ_OK;
 }
 
-/* Names each picture in its part, and puts the answer behind the question. */
-static json_t *conversation(const struct example *example, const char *answer)
+/* Puts the answer behind the question, and names each picture in its part or beside the messages. */
+static json_t *conversation(const struct example *example, const char *answer, bool in_parts)
 {
     const struct nj_conf   *conf   = &example->training->job->cli->conf;
     struct nj_prompt_record record = {
@@ -104,33 +106,43 @@ static json_t *conversation(const struct example *example, const char *answer)
             content = json_pack("[{s:s, s:O}]", "type", "text", "text", content);
             json_object_set_new(message, "content", content);
         }
-        json_array_foreach(content, at, part) if (!strcmp(json_string_value(json_object_get(part, "type")), "image"))
+        json_array_foreach(content, at, part) if (in_parts && !strcmp(json_string_value(json_object_get(part, "type")), "image"))
             json_object_set(part, "image", json_array_get(example->images, image++));
     }
     json_array_append_new(messages, json_pack("{s:s, s:[{s:s, s:s}]}", "role", "assistant", "content", "type", "text", "text", answer));
-    json_object_set(document, "images", example->images);
+    if (!in_parts)
+        json_object_set(document, "images_file_names", example->images);
     return document;
+}
+
+static nj_status write_line(struct example *example, const char *answer, bool in_parts)
+{
+    struct training       *training = example->training;
+    struct nj_export_file *file     = in_parts ? &training->named : &training->folder;
+    json_t                *document = answer ? conversation(example, answer, in_parts) : NULL;
+    char                  *line     = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    if (line)
+        nj_text_addf(&file->text, "%s\n", line);
+    else
+        file->text.failed = true;
+    free(line);
+    json_decref(document);
+    return nj_export_flush(training->job, file);
 }
 
 static nj_status write_example(struct example *example)
 {
     const struct nj_conf     *conf     = &example->training->job->cli->conf;
-    struct nj_text           *text     = &example->training->file.text;
     struct nj_review_settings settings = {conf->sentinel.rare_species, conf->sentinel.high_count_bins};
     struct nj_review_facts    facts    = nj_review_facts_of(&example->event, example->record.hour, &settings);
-    json_t *record   = nj_decided_record(&example->event, &example->record, nj_review_rules(&facts), "visible in the pictures");
-    char   *answer   = record ? json_dumps(record, JSON_COMPACT) : NULL;
-    json_t *document = answer ? conversation(example, answer) : NULL;
-    char   *line     = document ? json_dumps(document, JSON_COMPACT) : NULL;
-    if (line)
-        nj_text_addf(text, "%s\n", line);
-    else
-        text->failed = true;
-    free(line);
+    json_t   *record = nj_decided_record(&example->event, &example->record, nj_review_rules(&facts), "visible in the pictures");
+    char     *answer = record ? json_dumps(record, JSON_COMPACT) : NULL;
+    nj_status status = write_line(example, answer, true);
+    if (status == NJ_OK)
+        status = write_line(example, answer, false);
     free(answer);
-    json_decref(document);
     json_decref(record);
-    return nj_export_flush(example->training->job, &example->training->file);
+    return status;
 }
 
 static nj_status on_event(void *user, const char *const *names, const struct nj_db_value *values, size_t count)
@@ -169,16 +181,21 @@ static nj_status on_event(void *user, const char *const *names, const struct nj_
 nj_status nj_export_training(struct nj_export *job)
 {
     struct training training = {.job = job};
-    char            path[4096], images[4096];
-    if (!nj_path_join(path, sizeof path, job->output, "training.jsonl") || !nj_path_join(images, sizeof images, job->output, "images"))
+    char            named[4096], folder[4096], images[4096];
+    if (!nj_path_join(named, sizeof named, job->output, "training.jsonl") ||
+        !nj_path_join(folder, sizeof folder, job->output, "metadata.jsonl") || !nj_path_join(images, sizeof images, job->output, "images"))
         return nj_fail(&job->cli->error, "%s: the path is too long", job->output);
     nj_status status = nj_make_folders(images, &job->cli->error);
     if (status == NJ_OK)
-        status = nj_export_begin(job, path, &training.file);
+        status = nj_export_begin(job, named, &training.named);
     if (status != NJ_OK)
         return status;
-    status = nj_export_select(job, "event_details", NULL, on_event, &training);
-    status = nj_export_end(job, &training.file, status);
+    status = nj_export_begin(job, folder, &training.folder);
+    if (status == NJ_OK) {
+        status = nj_export_select(job, "event_details", NULL, on_event, &training);
+        status = nj_export_end(job, &training.folder, status);
+    }
+    status = nj_export_end(job, &training.named, status);
     if (status == NJ_OK && training.unreadable)
         fprintf(stderr, "%" PRId64 " left out because a picture is missing: %s\n", training.unreadable, training.why);
     return status;

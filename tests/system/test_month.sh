@@ -36,6 +36,11 @@ commit;
 SQL
 same "the month is in the database" "" "$(cat "$folder/log")"
 same "with its sums" "$events|$events" "$(sqlite3 "$folder/nightjar.db" "select sum(events), sum(to_review) from nights where night >= '2020-06-01'")"
+newest=$(sqlite3 "$folder/nightjar.db" "select event_id from events where started_at is not null order by started_at desc limit 5" | sort)
+same "the newest of a common species" "$newest" "$("$NIGHTJAR" -q events --species leopard --limit 5 --csv | sed 1d | cut -d, -f1 | sort)"
+same "and all of a rare one" "$(sqlite3 "$folder/nightjar.db" "select event_id from detections where species = 'zebra'")" "$("$NIGHTJAR" -q events --species zebra --limit 5 --csv | sed 1d | cut -d, -f1)"
+same "of a night" "100" "$("$NIGHTJAR" -q events --species leopard --night 2020-06-05 --csv | sed 1d | wc -l | tr -d ' ')"
+same "the head of the queue" "high 2020-01-02T21:00:00 high 2020-01-02T22:00:00" "$("$NIGHTJAR" -q review --limit 2 --csv | sed 1d | cut -d, -f2,4 | tr ',\n' '  ' | sed 's/ $//')"
 check "its page" "$NIGHTJAR" report --from 2020-06-01 --to 2020-07-01 -o "$folder/page.html"
 same "is below 3 MB" yes "$([ "$(wc -c <"$folder/page.html")" -lt 3000000 ] && echo yes || wc -c <"$folder/page.html")"
 check "counts all" grep -q "<b>$(sqlite3 "$folder/nightjar.db" "select sum(events) from nights where night between '2020-06-01' and '2020-07-01'")</b> events" "$folder/page.html"

@@ -16,12 +16,15 @@ same "outbox" "item_id,kind,event_id,priority,bytes,attempts,next_try_utc,sent_u
 # A table that is read from end to end shows as "SCAN x" without an index. Subqueries that the planner names in brackets are not tables.
 plan() { # NAME QUERY
     scans=$(sqlite3 -readonly "$db" "explain query plan $2" | grep 'SCAN' | grep -v 'USING' | grep -v 'SCAN (subquery' | grep -Ev 'SCAN (nights|species_nights|review_queue|CONSTANT ROW)')
+    case $2 in *limit*) scans="$scans$(sqlite3 -readonly "$db" "explain query plan $2" | grep 'FOR ORDER BY')" ;; esac # a few of many: not by sorting all
     same "by index: $1" "" "$scans"
 }
 plan "an event" "select * from events where event_id = 'x'"
 plan "a night" "select * from events where night = '2020-01-02'"
 plan "the newest" "select * from events order by started_at desc limit 20"
 plan "what waits" "select * from events where state = 'ready'"
+plan "the newest of a state" "select * from events where state = 'done' order by started_at desc limit 20"
+plan "the newest of a species" "select * from events where species = 'zebra' order by started_at desc limit 20"
 plan "a species" "select * from events where species = 'zebra'"
 plan "the queue" "select * from review_queue"
 plan "its length" "select count(*) from review_queue where status = 'open'"

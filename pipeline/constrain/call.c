@@ -251,13 +251,9 @@ static nj_status make_grammar(struct nj_dfa_builder *b, uint32_t start, struct n
     nj_status          status = g ? nj_dfa_add_free_string(g, error) : nj_fail(error, "no memory for the grammar of calls");
     if (status == NJ_OK)
         status = nj_dfa_finish(b, start, g, &dfa, error);
-    if (status == NJ_OK && (!NJ_ROOM(g->lexemes, 1) || !NJ_ROOM(g->numbers, 1) || !NJ_ROOM(g->values, 1)))
-        status = nj_fail(error, "no memory for the grammar of calls");
+    if (status == NJ_OK)
+        status = nj_dfa_is_all(g, dfa, error);
     if (status == NJ_OK) {
-        g->numbers.data[g->numbers.count]   = g->lexemes.count;
-        g->lexemes.data[g->lexemes.count++] = (struct nj_lexeme){.kind = NJ_LEX_DFA, .at = dfa, .max = NJ_UNLIMITED};
-        g->values.data[g->values.count++] =
-            (struct nj_value){.lexemes = {g->numbers.count++, 1}, .shortest = g->dfa_states.data[g->dfas.data[dfa].info + start].bytes};
         *out = g;
         g    = NULL;
     }

@@ -175,6 +175,19 @@ cleanup:
     return status;
 }
 
+nj_status nj_dfa_is_all(struct nj_grammar *g, uint32_t dfa, struct nj_error *error)
+{
+    if (!NJ_ROOM(g->lexemes, 1) || !NJ_ROOM(g->numbers, 1) || !NJ_ROOM(g->values, 1))
+        return nj_fail(error, "no memory for a grammar");
+    const struct nj_dfa *automaton      = &g->dfas.data[dfa];
+    g->numbers.data[g->numbers.count]   = g->lexemes.count;
+    g->lexemes.data[g->lexemes.count++] = (struct nj_lexeme){.kind = NJ_LEX_DFA, .at = dfa, .max = NJ_UNLIMITED};
+    g->root                             = g->values.count;
+    g->values.data[g->values.count++] =
+        (struct nj_value){.lexemes = {g->numbers.count++, 1}, .shortest = g->dfa_states.data[automaton->info + automaton->start].bytes};
+    return NJ_OK;
+}
+
 bool nj_dfa_accepts(const struct nj_grammar *g, uint32_t dfa, const char *text, size_t size)
 {
     const struct nj_dfa *d = &g->dfas.data[dfa];

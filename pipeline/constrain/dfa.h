@@ -24,6 +24,11 @@ void     nj_dfa_edge(struct nj_dfa_builder *builder, uint32_t from, unsigned fir
 nj_status nj_dfa_finish(struct nj_dfa_builder *builder, uint32_t start, struct nj_grammar *g, uint32_t *dfa, struct nj_error *error);
 
 nj_status nj_dfa_string(const struct nj_chars *chars, struct nj_grammar *g, uint32_t *dfa, struct nj_error *error);
+/* The same characters as they are, without quotes and escapes. */
+nj_status nj_dfa_text(const struct nj_chars *chars, struct nj_grammar *g, uint32_t *dfa, struct nj_error *error);
+
+/* Makes the automaton all that the grammar allows. */
+nj_status nj_dfa_is_all(struct nj_grammar *g, uint32_t dfa, struct nj_error *error);
 
 /* Dfa 0 and lexeme 0 of every grammar: the free string. */
 nj_status nj_dfa_add_free_string(struct nj_grammar *g, struct nj_error *error);

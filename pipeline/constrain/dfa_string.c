@@ -1,5 +1,5 @@
-/* Characters to bytes: raw UTF-8 for what may stand as it is, the escapes of grammar.h for the rest. Each state between characters keeps its number; the states
- * inside a character are shared by all that lead to the same place. */
+/* Characters to bytes: raw UTF-8 for what may stand as it is, the escapes of grammar.h for the rest, or all of it raw where no JSON is written. Each state
+ * between characters keeps its number; the states inside a character are shared by all that lead to the same place. */
 #include "pipeline/constrain/dfa.h"
 
 #include <stdlib.h>
@@ -12,6 +12,7 @@ struct speller {
     uint32_t              *todo, todo_count;
     uint32_t (*tails)[7]; /* per target: shared states inside a character: 1, 2, 3 bytes to come, then behind E0, ED, F0, F4 */
     uint32_t accepted;
+    bool     raw; /* no JSON: no quotes, no escapes */
 };
 
 static uint32_t between(struct speller *s, uint32_t state)
@@ -19,7 +20,11 @@ static uint32_t between(struct speller *s, uint32_t state)
     if (state == 0)
         return 0;
     if (!s->between[state]) {
-        uint32_t flags           = NJ_DFA_BOUNDARY | (nj_chars_is_any(s->chars, state) ? NJ_DFA_ANYTHING : 0);
+        uint32_t flags = NJ_DFA_BOUNDARY;
+        if (s->raw)
+            flags |= s->chars->accept[state] ? NJ_DFA_ACCEPT : 0;
+        else
+            flags |= nj_chars_is_any(s->chars, state) ? NJ_DFA_ANYTHING : 0;
         s->between[state]        = nj_dfa_state(&s->out, flags);
         s->todo[s->todo_count++] = state;
     }
@@ -73,8 +78,8 @@ static uint32_t inside(struct speller *s, uint32_t from, uint32_t first, uint32_
 
 static void spell_raw(struct speller *s, uint32_t state, uint32_t at)
 {
-    for (unsigned byte = 0x20; byte < 0x7F; byte++)
-        if (byte != '"' && byte != '\\')
+    for (unsigned byte = s->raw ? 0 : 0x20; byte < 0x7F; byte++)
+        if (s->raw || (byte != '"' && byte != '\\'))
             nj_dfa_edge(&s->out, at, byte, byte, between(s, after(s, state, byte)));
     for (unsigned lead = 0xC2; lead <= 0xF4; lead++) {
         unsigned left  = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
@@ -117,35 +122,54 @@ static void spell_escapes(struct speller *s, uint32_t state, uint32_t at)
     }
 }
 
-nj_status nj_dfa_string(const struct nj_chars *chars, struct nj_grammar *g, uint32_t *dfa, struct nj_error *error)
+static nj_status spell_all(struct speller *s, struct nj_grammar *g, uint32_t *dfa, struct nj_error *error)
 {
-    struct speller s = {.chars = chars};
-    nj_status      status;
+    const struct nj_chars *chars = s->chars;
+    nj_status              status;
+    uint32_t               start;
     if (chars->start == 0)
         return NJ_NOT_FOUND;
-    s.between = calloc(chars->states, sizeof *s.between);
-    s.todo    = calloc(chars->states, sizeof *s.todo);
-    s.tails   = calloc(chars->states, sizeof *s.tails);
-    if (!s.between || !s.todo || !s.tails) {
+    s->between = calloc(chars->states, sizeof *s->between);
+    s->todo    = calloc(chars->states, sizeof *s->todo);
+    s->tails   = calloc(chars->states, sizeof *s->tails);
+    if (!s->between || !s->todo || !s->tails) {
         status = nj_fail(error, "no memory for a string automaton of %u states", chars->states);
         goto cleanup;
     }
-    uint32_t start = nj_dfa_state(&s.out, 0);
-    s.accepted     = nj_dfa_state(&s.out, NJ_DFA_ACCEPT);
-    nj_dfa_edge(&s.out, start, '"', '"', between(&s, chars->start));
-    for (uint32_t i = 0; i < s.todo_count && !s.out.failed; i++) {
-        uint32_t state = s.todo[i], at = s.between[state];
-        if (chars->accept[state])
-            nj_dfa_edge(&s.out, at, '"', '"', s.accepted);
-        spell_raw(&s, state, at);
-        spell_escapes(&s, state, at);
+    if (s->raw)
+        start = between(s, chars->start);
+    else {
+        start       = nj_dfa_state(&s->out, 0);
+        s->accepted = nj_dfa_state(&s->out, NJ_DFA_ACCEPT);
+        nj_dfa_edge(&s->out, start, '"', '"', between(s, chars->start));
     }
-    status = nj_dfa_finish(&s.out, start, g, dfa, error);
+    for (uint32_t i = 0; i < s->todo_count && !s->out.failed; i++) {
+        uint32_t state = s->todo[i], at = s->between[state];
+        spell_raw(s, state, at);
+        if (s->raw)
+            continue;
+        if (chars->accept[state])
+            nj_dfa_edge(&s->out, at, '"', '"', s->accepted);
+        spell_escapes(s, state, at);
+    }
+    status = nj_dfa_finish(&s->out, start, g, dfa, error);
 cleanup:
-    free(s.between);
-    free(s.todo);
-    free(s.tails);
+    free(s->between);
+    free(s->todo);
+    free(s->tails);
     return status;
+}
+
+nj_status nj_dfa_string(const struct nj_chars *chars, struct nj_grammar *g, uint32_t *dfa, struct nj_error *error)
+{
+    struct speller s = {.chars = chars};
+    return spell_all(&s, g, dfa, error);
+}
+
+nj_status nj_dfa_text(const struct nj_chars *chars, struct nj_grammar *g, uint32_t *dfa, struct nj_error *error)
+{
+    struct speller s = {.chars = chars, .raw = true};
+    return spell_all(&s, g, dfa, error);
 }
 
 nj_status nj_dfa_add_free_string(struct nj_grammar *g, struct nj_error *error)

@@ -42,8 +42,6 @@ struct nj_generation {
     struct nj_random   *random;   /* NULL with temperature 0 */
     const int32_t      *stop_ids; /* NULL: those of the model's config */
     size_t              stop_count;
-    const int32_t      *never; /* ids that free text does not have; NULL: none */
-    size_t              never_count;
     /* Called with each piece of text as soon as it is sure, whole UTF-8 sequences only; NULL: not wanted. */
     void (*on_text)(void *arg, const char *bytes, size_t count);
     void *arg;

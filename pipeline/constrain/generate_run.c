@@ -172,6 +172,23 @@ nj_status nj_run_close_document(struct nj_run *run, struct nj_error *error)
 
 /* --- what to ask --- */
 
+static const int32_t *stop_ids(const struct nj_run *run, size_t *count)
+{
+    const struct nj_config *config = &nj_engine_weights(run->engine)->config;
+    *count                         = run->g->stop_ids ? run->g->stop_count : config->eos_count;
+    return run->g->stop_ids ? run->g->stop_ids : config->eos_ids;
+}
+
+static bool is_stop(const struct nj_run *run, int32_t id)
+{
+    size_t         count;
+    const int32_t *ids = stop_ids(run, &count);
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
 /* The mask of the state, as rows to ask for. */
 static nj_status ask_for_token(struct nj_run *run, struct nj_error *error)
 {
@@ -185,6 +202,11 @@ static nj_status ask_for_token(struct nj_run *run, struct nj_error *error)
         for (unsigned bit = 0; bit < 64 && run->bits[word] >> bit; bit++)
             if (run->bits[word] >> bit & 1)
                 run->rows[run->row_count++] = (int32_t)(word * 64 + bit);
+    size_t         stop_count;
+    const int32_t *stops = stop_ids(run, &stop_count);
+    for (size_t i = 0; i < stop_count && nj_constraint_may_stop(run->now); i++)
+        if (stops[i] >= 0 && (uint32_t)stops[i] < nj_engine_weights(run->engine)->config.text.vocab_size)
+            run->rows[run->row_count++] = stops[i]; /* never among those of a mask */
     return NJ_OK;
 }
 
@@ -294,17 +316,6 @@ nj_status nj_run_prepare(struct nj_run *run, struct nj_error *error)
 
 /* --- using the answer --- */
 
-static bool is_stop(const struct nj_run *run, int32_t id)
-{
-    const struct nj_config *config = &nj_engine_weights(run->engine)->config;
-    const int32_t          *ids    = run->g->stop_ids ? run->g->stop_ids : config->eos_ids;
-    size_t                  count  = run->g->stop_ids ? run->g->stop_count : config->eos_count;
-    for (size_t i = 0; i < count; i++)
-        if (ids[i] == id)
-            return true;
-    return false;
-}
-
 /* Index among `count` logits; ids[i] or i is the token. The logits are used up where it is sampled. */
 static size_t pick(struct nj_run *run, size_t count)
 {
@@ -341,9 +352,6 @@ static void rule_out_placeholders(struct nj_run *run, const struct nj_config *co
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         if (ids[i] >= 0 && (uint32_t)ids[i] < config->text.vocab_size)
             run->logits[ids[i]] = -INFINITY;
-    for (size_t i = 0; i < run->g->never_count; i++)
-        if (run->g->never[i] >= 0 && (uint32_t)run->g->never[i] < config->text.vocab_size)
-            run->logits[run->g->never[i]] = -INFINITY;
 }
 
 static nj_status answer_free(struct nj_run *run, struct nj_error *error)

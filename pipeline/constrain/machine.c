@@ -423,6 +423,8 @@ bool nj_machine_may_end(const struct nj_machine *m, const struct nj_way *way)
         return true;
     if (way->parent != NJ_NONE)
         return false;
+    if (item->kind == NJ_AT_VALUE) /* no JSON is empty, but prose may be (prose.h) */
+        return m->g->values.data[item->spec].shortest == 0;
     if (item->kind == NJ_AT_TRIE)
         return m->g->tries.data[item->at].value != NJ_NONE;
     if (item->kind != NJ_AT_DFA)

@@ -1,15 +1,12 @@
 /* narrative.h: a report in words (savanna_sentinel_report_v1) over what the tools returned, whose figures cannot be invented.
  *
- * The station fills in scope and evidence; the model writes the sentences of observed, measured, inferred and uncertainty. In them a digit may only stand in a
- * figure that a tool returned: a number, day, time or id exactly as the results spell it, between spaces. Sentences are Latin letters and plain punctuation,
- * so no other script's digits, no percent sign, no 3-5 or 1/2 made of two figures. Number words ("seven") are words: they are not checked. */
+ * The station fills in scope and evidence; the model writes the sentences of observed, measured, inferred and uncertainty, whose figures come from the results
+ * (figures.h). */
 #ifndef NJ_SENTINEL_NARRATIVE_H
 #define NJ_SENTINEL_NARRATIVE_H
 
 #include "base/json.h"
 #include "base/status.h"
-
-#define NJ_NARRATIVE_FIGURES 300 /* the first of the results; others cannot be written */
 
 /* results: an array or object of what the tools returned. The caller owns the schema; NULL when memory is gone. */
 json_t *nj_narrative_schema(const char *audience, const json_t *scope, const json_t *evidence, const json_t *results);

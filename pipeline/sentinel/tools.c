@@ -1,6 +1,8 @@
 #include "pipeline/sentinel/tools.h"
 #include "pipeline/constrain/call.h"
+#include "pipeline/constrain/prose.h"
 #include "pipeline/model/chat.h"
+#include "pipeline/sentinel/figures.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +10,7 @@
 #define MARKS 16 /* tokens around a call and its response */
 
 struct marks {
-    int32_t call, call_end, response_end;
+    int32_t call, call_end;
 };
 
 struct speaker {
@@ -16,7 +18,8 @@ struct speaker {
     struct nj_sequence  *sequence;
     struct nj_grammar   *calls;
     struct marks         marks;
-    struct nj_ids        next; /* what the sequence has not seen yet */
+    struct nj_ids        next;    /* what the sequence has not seen yet */
+    json_t              *figures; /* of all responses (figures.h) */
 };
 
 static nj_status no_memory(struct nj_error *error)
@@ -50,8 +53,7 @@ static nj_status begin(struct speaker *s, struct nj_error *error)
         return nj_fail(error, "the question is not UTF-8, or there is no memory for it");
     nj_status status = nj_chat_encode(t->tokenizer, conversation, &chat, false, &s->next, error);
     json_decref(conversation);
-    s->marks = (struct marks){nj_tokenizer_added(t->tokenizer, "<|tool_call>"), nj_tokenizer_added(t->tokenizer, "<tool_call|>"),
-                              nj_tokenizer_added(t->tokenizer, "<tool_response|>")};
+    s->marks = (struct marks){nj_tokenizer_added(t->tokenizer, "<|tool_call>"), nj_tokenizer_added(t->tokenizer, "<tool_call|>")};
     if (status == NJ_OK && (s->marks.call < 0 || s->marks.call_end < 0 || nj_tokenizer_added(t->tokenizer, "<|\"|>") < 0))
         status = nj_fail(error, "this model cannot call tools: its tokenizer has no <|tool_call>");
     if (status == NJ_OK)
@@ -116,6 +118,8 @@ static nj_status respond(struct speaker *s, const char *name, json_t *arguments,
     for (size_t i = 0; i < ids.count && status == NJ_OK; i++)
         if (!nj_ids_add(&s->next, ids.data[i]))
             status = no_memory(error);
+    if (status == NJ_OK)
+        nj_figures_add(s->figures, response);
     json_decref(response);
     free(ids.data);
     return status;
@@ -149,14 +153,22 @@ static nj_status call(struct speaker *s, struct nj_error *error)
     return status;
 }
 
-/* Goes on in words. *again: the model wants to call. */
+static nj_status words_grammar(const struct speaker *s, struct nj_grammar **out, struct nj_error *error)
+{
+    char     *pattern = nj_figures_text(s->figures);
+    nj_status status  = pattern ? nj_prose_grammar(pattern, out, error) : no_memory(error);
+    free(pattern);
+    return status;
+}
+
+/* Goes on in words, whose figures the responses have. *again: the model wants to call. */
 static nj_status speak(struct speaker *s, bool *again, struct nj_error *error)
 {
     struct nj_tool_talk    *t                     = s->talk;
     const struct nj_config *config                = &nj_engine_weights(t->engine)->config;
     int32_t                 stops[NJ_MAX_EOS + 1] = {s->marks.call};
-    const int32_t           never[]               = {s->marks.call_end, s->marks.response_end, s->marks.call};
-    bool                    may_call              = t->calls < t->most_calls;
+    const bool              may_call              = t->calls < t->most_calls;
+    struct nj_grammar      *words                 = NULL;
     memcpy(stops + 1, config->eos_ids, config->eos_count * sizeof *stops);
     struct nj_generation g      = {.sequence     = s->sequence,
                                    .prompt       = s->next.data,
@@ -164,26 +176,28 @@ static nj_status speak(struct speaker *s, bool *again, struct nj_error *error)
                                    .limit        = t->answer_tokens,
                                    .sampling     = t->sampling,
                                    .random       = t->random,
-                                   .stop_ids     = stops,
-                                   .stop_count   = config->eos_count + 1,
-                                   .never        = never,
-                                   .never_count  = may_call ? 2 : 3,
+                                   .stop_ids     = may_call ? stops : stops + 1,
+                                   .stop_count   = config->eos_count + may_call,
                                    .on_text      = t->on_text,
                                    .arg          = t->arg};
-    nj_status            status = nj_generate(t->engine, t->tokenizer, NULL, &g, 1, error);
-    *again                      = status == NJ_OK && g.stop == NJ_STOP_EOS && g.stop_id == s->marks.call;
+    nj_status            status = words_grammar(s, &words, error);
+    g.grammar                   = words;
+    if (status == NJ_OK)
+        status = nj_generate(t->engine, t->tokenizer, t->vocabulary, &g, 1, error);
+    *again = status == NJ_OK && g.stop == NJ_STOP_EOS && g.stop_id == s->marks.call;
     if (status == NJ_OK)
         status = keep_unfed(s, &g, error);
     nj_text_add_bytes(&t->answer, g.text.data ? g.text.data : "", g.text.length);
     nj_generation_free(&g);
+    nj_grammar_close(words);
     return status;
 }
 
 nj_status nj_tool_talk(struct nj_tool_talk *talk, struct nj_error *error)
 {
-    struct speaker s      = {.talk = talk};
+    struct speaker s      = {.talk = talk, .figures = json_object()};
     bool           again  = true;
-    nj_status      status = begin(&s, error);
+    nj_status      status = s.figures ? begin(&s, error) : no_memory(error);
     talk->calls           = 0;
     while (status == NJ_OK && again) {
         status = call(&s, error);
@@ -192,6 +206,7 @@ nj_status nj_tool_talk(struct nj_tool_talk *talk, struct nj_error *error)
     }
     nj_sequence_close(s.sequence);
     nj_grammar_close(s.calls);
+    json_decref(s.figures);
     free(s.next.data);
     return status;
 }

@@ -1,5 +1,8 @@
-/* The schema of reports in words: which sentences it allows over given results. */
+/* The schema of reports in words: which sentences it allows over given results. And which answers to a question with tools. */
 #include "pipeline/constrain/acceptor.h"
+#include "pipeline/constrain/constraint.h"
+#include "pipeline/constrain/prose.h"
+#include "pipeline/sentinel/figures.h"
 #include "pipeline/sentinel/narrative.h"
 #include "tests/tap.h"
 
@@ -43,6 +46,58 @@ static const struct {
     {"", false},
 };
 
+/* Answers in words, which may have lines and marks. */
+static const struct {
+    const char *text;
+    bool        allowed;
+} answers[] = {
+    {"", true},
+    {"There were 790 events of zebra.", true},
+    {"Zebra:\n* **790** events,\n* at \"C13\" with 11-50 animals.\n\nNothing else.\n", true},
+    {"790", true},
+    {" 790 events. 38 days. ", true},
+    {"ASG000b5dm\n", true},
+    {"790 \n", true},
+    {"791", false},
+    {"79", false},
+    {"There were 7900.", false},
+    {"790 790", false},
+    {"790\n38", false},
+    {"790\t38", false},
+    {"790*38", false},
+    {"\"7\"90", false},
+    {"790.38", false},
+    {"790%", false},
+    {"**7**", false},
+    {"on the 64th day", false},
+    {"\u0667\u0669\u0660", false},
+    {"\xc2", false},
+};
+
+static void check_answers(const json_t *facts)
+{
+    json_t               *figures    = json_object();
+    struct nj_grammar    *grammar    = NULL;
+    struct nj_constraint *constraint = NULL;
+    nj_figures_add(figures, facts);
+    char           *pattern = nj_figures_text(figures);
+    struct nj_error error   = {0};
+    CHECK(pattern && nj_prose_grammar(pattern, &grammar, &error) == NJ_OK &&
+              nj_constraint_open(grammar, NULL, &constraint, &error) == NJ_OK,
+          "answers have a grammar %s", error.text);
+    for (size_t i = 0; constraint && i < sizeof answers / sizeof *answers; i++) {
+        size_t taken, size = strlen(answers[i].text);
+        nj_constraint_reset(constraint);
+        nj_constraint_advance_bytes(constraint, answers[i].text, size, &taken, NULL);
+        CHECK((taken == size && nj_constraint_may_stop(constraint)) == answers[i].allowed, "answer %zu %s", i,
+              answers[i].allowed ? "may be given" : "may not");
+    }
+    nj_constraint_close(constraint);
+    nj_grammar_close(grammar);
+    free(pattern);
+    json_decref(figures);
+}
+
 static char *document(const char *sentence)
 {
     json_t *report = json_pack("{s:s, s:s, s:{s:i}, s:[s], s:[s], s:[], s:[s], s:[{s:i}]}", "schema_version", "savanna_sentinel_report_v1",
@@ -74,6 +129,7 @@ int main(void)
     json_decref(schema);
     json_decref(evidence);
     json_decref(scope);
+    check_answers(facts);
 
     json_t *many = json_array();
     for (int i = 0; i < 2000; i++)

@@ -51,6 +51,12 @@ same "calls are JSON objects with a response" "$(wc -l <"$SCRATCH/calls")" \
 check "of more than one tool" test "$(jq -r .tool "$SCRATCH/calls" | sort -u | wc -l)" -ge 2
 same "with all that a tool requires" 0 "$(jq -c 'select((.tool == "get_camera_effort" or .tool == "compare_to_baseline") and
     (.arguments.date_start == null or .arguments.date_end == null))' "$SCRATCH/calls" | wc -l)"
+for seed in 1 2 3; do
+    talk --seed $seed --temperature 30 --top-p 1 --top-k 0 --max-tokens 240 >"$SCRATCH/answer" 2>"$SCRATCH/returned"
+    tr -s ' \n()*,;:!?"' '\n' <"$SCRATCH/answer" | grep '[0-9]' | sed "s/^[.']*//; s/[.']*\$//" >"$SCRATCH/figures"
+    while read -r figure; do jq -c .response "$SCRATCH/returned" | grep -qF -- "$figure" || echo "$figure"; done <"$SCRATCH/figures" >>"$SCRATCH/invented"
+done
+same "no figure of an answer is invented" "" "$(cat "$SCRATCH/invented")"
 same "one seed, one conversation" "$(talk --seed 3 2>&1)" "$(talk --seed 3 2>&1)"
 check "at most as many calls as allowed" test "$(talk --seed 5 --calls 1 2>&1 >/dev/null | wc -l)" = 1
 talk --image x.jpg >/dev/null 2>&1

@@ -90,7 +90,7 @@ cleanup:
     return status;
 }
 
-static nj_status sync_folder_of(const char *path, struct nj_error *error)
+nj_status nj_sync_folder_of(const char *path, struct nj_error *error)
 {
     char copy[4096];
     if (strlen(path) >= sizeof copy)
@@ -102,6 +102,15 @@ static nj_status sync_folder_of(const char *path, struct nj_error *error)
     nj_status status = fsync(fd) == 0 || errno == EINVAL ? NJ_OK : nj_fail_errno(error, errno, "%s: its folder cannot be synced", path);
     close(fd);
     return status;
+}
+
+nj_status nj_put_in_place(const char *from, const char *path, struct nj_error *error)
+{
+    if (rename(from, path) == 0)
+        return nj_sync_folder_of(path, error);
+    nj_fail_errno(error, errno, "%s: cannot be put in place", path);
+    unlink(from);
+    return NJ_ERROR;
 }
 
 nj_status nj_atomic_open(const char *path, struct nj_atomic_file *out, struct nj_error *error)
@@ -143,13 +152,10 @@ nj_status nj_atomic_commit(struct nj_atomic_file *file, struct nj_error *error)
     if (close(file->fd) != 0 && status == NJ_OK)
         status = nj_fail_errno(error, errno, "%s: cannot be written", file->path);
     file->fd = -1;
-    if (status == NJ_OK && rename(file->temporary, file->path) != 0)
-        status = nj_fail_errno(error, errno, "%s: cannot be put in place", file->path);
-    if (status != NJ_OK) {
-        unlink(file->temporary);
-        return status;
-    }
-    return sync_folder_of(file->path, error);
+    if (status == NJ_OK)
+        return nj_put_in_place(file->temporary, file->path, error);
+    unlink(file->temporary);
+    return status;
 }
 
 void nj_atomic_abort(struct nj_atomic_file *file)

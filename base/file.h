@@ -36,6 +36,12 @@ nj_status nj_atomic_write(struct nj_atomic_file *file, const void *data, size_t 
 nj_status nj_atomic_commit(struct nj_atomic_file *file, struct nj_error *error);
 void      nj_atomic_abort(struct nj_atomic_file *file);
 
+/* Makes the entry of `path` in its folder survive a power cut. */
+nj_status nj_sync_folder_of(const char *path, struct nj_error *error);
+
+/* Renames what is finished and synced, a file or a folder, to `path`, and syncs the folder around it. A file that cannot be renamed is removed. */
+nj_status nj_put_in_place(const char *from, const char *path, struct nj_error *error);
+
 /* Makes `path` and the folders above it, mode 0755. */
 nj_status nj_make_folders(const char *path, struct nj_error *error);
 

@@ -4,8 +4,8 @@
 #include "pipeline/model/packed.h"
 #include "pipeline/model/prune.h"
 #include "pipeline/model/random_model.h"
+#include "pipeline/model/scratch.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,10 +267,9 @@ static nj_status write_step(struct conversion *conversion, struct nj_weights *we
 
 struct chain {
     struct conversion        *conversion;
-    const char               *target;
-    struct nj_weights        *weights;       /* the model as it stands */
-    char                      file[2][4200]; /* what it stands in, between steps */
-    unsigned                  files;
+    const struct nj_scratch  *scratch;
+    const char               *target;  /* in the scratch folder */
+    struct nj_weights        *weights; /* the model as it stands */
     struct nj_calibration_set set;
     struct nj_moment_set      moments;
     struct nj_measure         before, after;
@@ -281,17 +280,18 @@ static bool on_read(void *arg, uint64_t done, uint64_t total)
     return tell(arg, "calibrating", done, total);
 }
 
+/* A step's file loses its name as soon as it is open: it is gone when the next step is. */
 static nj_status next_file(struct chain *chain, unsigned what, struct nj_error *error)
 {
-    char *file = chain->file[chain->files];
-    if ((size_t)snprintf(file, sizeof chain->file[0], "%s.step-%u", chain->target, chain->files + 1) >= sizeof chain->file[0])
-        return nj_fail(error, "%.200s...: the path is too long", chain->target);
+    char file[NJ_SCRATCH_PATH];
+    nj_scratch_name(chain->scratch, "step", file);
     NJ_TRY(write_step(chain->conversion, chain->weights, what, what & PRUNE ? &chain->moments : NULL, file, false, error));
-    chain->files++;
     nj_moments_close(&chain->moments);
     nj_weights_close(chain->weights);
-    chain->weights = NULL;
-    return nj_weights_open(file, NULL, &chain->weights, error);
+    chain->weights   = NULL;
+    nj_status status = nj_weights_open(file, NULL, &chain->weights, error);
+    unlink(file);
+    return status;
 }
 
 static nj_status read_set(struct chain *chain, struct nj_measure *measure, struct nj_error *error)
@@ -307,7 +307,7 @@ static nj_status add_quality(struct chain *chain, struct nj_error *error)
 {
     struct conversion        *conversion = chain->conversion;
     struct nj_convert_report *report     = conversion->report;
-    char                      path[4200];
+    char                      path[NJ_SCRATCH_PATH + 32];
     report->positions         = chain->before.positions;
     report->perplexity_before = exp(chain->before.loss);
     report->perplexity_after  = exp(chain->after.loss);
@@ -322,7 +322,7 @@ static nj_status add_quality(struct chain *chain, struct nj_error *error)
         return nj_fail(error, "no memory for the lineage");
     snprintf(path, sizeof path, "%s/nightjar_lineage.json", chain->target);
     nj_status status = conversion->options->to_folder ? nj_file_write_atomic(path, text, strlen(text), error)
-                                                      : nj_packed_amend(chain->file[1], "lineage", text, error);
+                                                      : nj_packed_amend(chain->target, "lineage", text, error);
     free(text);
     return status;
 }
@@ -330,21 +330,16 @@ static nj_status add_quality(struct chain *chain, struct nj_error *error)
 static nj_status finish_chain(struct chain *chain, struct nj_error *error)
 {
     const struct nj_convert_options *options = chain->conversion->options;
-    const char                      *target  = options->to_folder ? chain->target : chain->file[1];
-    snprintf(chain->file[1], sizeof chain->file[1], "%s.step-last", chain->target);
-    NJ_TRY(write_step(chain->conversion, chain->weights, QUANTISE, &chain->moments, target, options->to_folder, error));
+    NJ_TRY(write_step(chain->conversion, chain->weights, QUANTISE, &chain->moments, chain->target, options->to_folder, error));
     nj_moments_close(&chain->moments);
     nj_weights_close(chain->weights);
     chain->weights = NULL;
-    NJ_TRY(nj_weights_open(target, NULL, &chain->weights, error));
+    NJ_TRY(nj_weights_open(chain->target, NULL, &chain->weights, error));
     NJ_TRY(nj_calibrate(chain->weights, options->pool, &chain->set, NULL, &chain->after, on_read, chain->conversion, error));
     if (options->decide)
         NJ_TRY(options->decide(options->calibration_arg, chain->weights, options->pool, &chain->set, &chain->conversion->report->decisions,
                                error));
-    NJ_TRY(add_quality(chain, error));
-    if (!options->to_folder && rename(chain->file[1], chain->target) != 0)
-        return nj_fail_errno(error, errno, "%s: cannot be put in place", chain->target);
-    return NJ_OK;
+    return add_quality(chain, error);
 }
 
 static nj_status run_chain(struct chain *chain, struct nj_error *error)
@@ -356,25 +351,18 @@ static nj_status run_chain(struct chain *chain, struct nj_error *error)
     NJ_TRY(read_set(chain, &chain->before, error));
     if (options->prune > 0 || options->keep) {
         NJ_TRY(next_file(chain, PRUNE, error));
-        if (chain->files == 2) { /* the merged one has served */
-            unlink(chain->file[0]);
-            memcpy(chain->file[0], chain->file[1], sizeof chain->file[0]);
-            chain->files = 1;
-        }
         NJ_TRY(read_set(chain, &chain->after, error));
         nj_measure_free(&chain->after);
     }
     return finish_chain(chain, error);
 }
 
-static nj_status convert_calibrated(struct conversion *conversion, struct nj_weights **weights, const char *target, struct nj_error *error)
+static nj_status convert_calibrated(struct conversion *conversion, struct nj_weights **weights, const struct nj_scratch *scratch,
+                                    const char *target, struct nj_error *error)
 {
-    struct chain chain  = {.conversion = conversion, .target = target, .weights = *weights};
+    struct chain chain  = {.conversion = conversion, .scratch = scratch, .target = target, .weights = *weights};
     nj_status    status = run_chain(&chain, error);
     *weights            = chain.weights;
-    for (unsigned i = 0; i < 2; i++)
-        if (chain.file[i][0])
-            unlink(chain.file[i]);
     nj_moments_close(&chain.moments);
     nj_measure_free(&chain.before);
     nj_measure_free(&chain.after);
@@ -387,24 +375,40 @@ static bool on_hash(void *arg, uint64_t done, uint64_t total)
     return tell(arg, "reading", done, total);
 }
 
+/* In the scratch folder, and out of it when all is well. */
+static nj_status convert_beside(struct conversion *conversion, struct nj_weights **weights, const struct nj_scratch *scratch,
+                                struct nj_error *error)
+{
+    static const char                name[]  = "model";
+    const struct nj_convert_options *options = conversion->options;
+    char                             target[NJ_SCRATCH_PATH];
+    nj_scratch_name(scratch, name, target);
+    NJ_TRY(options->calibration ? convert_calibrated(conversion, weights, scratch, target, error)
+                                : write_step(conversion, *weights, ALL, NULL, target, options->to_folder, error));
+    if (!options->to_folder) {
+        tell(conversion, "checking", 0, 1);
+        NJ_TRY(check_written(target, conversion->report, error));
+    }
+    return nj_scratch_keep(scratch, name, error);
+}
+
 nj_status nj_convert(const char *source, const char *target, const struct nj_convert_options *options, struct nj_convert_report *report,
                      struct nj_error *error)
 {
     struct conversion               conversion = {.source = source, .options = options, .report = report};
     const struct nj_weights_options opening    = {.mmproj = options->mmproj};
     struct nj_weights              *weights    = NULL;
+    struct nj_scratch               scratch    = {0};
     *report                                    = (struct nj_convert_report){0};
     nj_status status =
         options->random ? nj_random_open(source, options->seed, &weights, error) : nj_weights_open(source, &opening, &weights, error);
     if (status == NJ_OK)
+        status = nj_scratch_open(target, options->to_folder, &scratch, error);
+    if (status == NJ_OK)
         conversion.lineage = nj_lineage_open(source, weights->checkpoint, on_hash, &conversion, &status, error);
     if (status == NJ_OK)
-        status = options->calibration ? convert_calibrated(&conversion, &weights, target, error)
-                                      : write_step(&conversion, weights, ALL, NULL, target, options->to_folder, error);
-    if (status == NJ_OK && !options->to_folder) {
-        tell(&conversion, "checking", 0, 1);
-        status = check_written(target, report, error);
-    }
+        status = convert_beside(&conversion, &weights, &scratch, error);
+    nj_scratch_close(&scratch);
     nj_weights_close(weights);
     json_decref(conversion.lineage);
     return status;

@@ -3,14 +3,12 @@
 #include "pipeline/model/checkpoint.h"
 #include "pipeline/model/safetensors_write.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define SHARD_BYTES 5000000000u /* what other tools cut at, too */
 #define MAX_SHARDS  1000
@@ -30,8 +28,8 @@ struct work {
     struct item                   *items;
     size_t                         count;
     uint32_t                       shards;
-    char                           folder[4096 + 32]; /* the temporary one */
-    enum nj_format                 type;              /* of the config: vectors and scales go back into it where that changes nothing */
+    char                           folder[4096 + 128];
+    enum nj_format                 type; /* of the config: vectors and scales go back into it where that changes nothing */
     uint64_t                       total, done;
     json_t                        *weight_map;
 };
@@ -294,43 +292,17 @@ static nj_status write_all(struct work *work, struct nj_error *error)
     return write_companions(work, error);
 }
 
-/* Files of a folder that we made; nothing in it is a folder. */
-static void remove_folder(const char *folder)
-{
-    char path[4096 + 300];
-    DIR *directory = opendir(folder);
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        snprintf(path, sizeof path, "%s/%.255s", folder, entry->d_name);
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-            unlink(path);
-    }
-    if (directory)
-        closedir(directory);
-    rmdir(folder);
-}
-
 nj_status nj_export_write(struct nj_plan *plan, const struct nj_write_options *options, const char *folder, uint64_t *bytes,
                           struct nj_error *error)
 {
     struct work work = {.plan = plan, .options = options};
     *bytes           = 0;
-    if (strlen(folder) > 4000)
+    if ((size_t)snprintf(work.folder, sizeof work.folder, "%s", folder) >= sizeof work.folder)
         return nj_fail(error, "%.100s...: the path is too long", folder);
-    if (rmdir(folder) != 0 && errno != ENOENT)
-        return nj_fail_errno(error, errno, "%s: an empty or new folder is needed", folder);
-    size_t length = strlen(folder);
-    while (length > 1 && folder[length - 1] == '/')
-        length--;
-    snprintf(work.folder, sizeof work.folder, "%.*s.tmp-XXXXXX", (int)length, folder);
-    if (!mkdtemp(work.folder))
+    if (mkdir(folder, 0777) != 0)
         return nj_fail_errno(error, errno, "%s: cannot be made", folder);
-    chmod(work.folder, 0755);
     nj_status status = write_all(&work, error);
-    if (status == NJ_OK && rename(work.folder, folder) != 0)
-        status = nj_fail_errno(error, errno, "%s: cannot be put in place", folder);
-    if (status != NJ_OK)
-        remove_folder(work.folder);
-    else
+    if (status == NJ_OK)
         *bytes = work.total;
     nj_row_work_close(&work.rows);
     free(work.items);

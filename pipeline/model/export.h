@@ -8,7 +8,7 @@
 
 #include "pipeline/model/row_work.h"
 
-/* `folder` must not exist, or be empty. It appears under its name when it is complete. The plan must not have int8 modules or GGUF blocks left
+/* `folder` must not exist; what is there after a failure is the caller's to remove (scratch.h). The plan must not have int8 modules or GGUF blocks left
  * (nj_plan_options.published sees to that). *bytes: of the safetensors files. */
 nj_status nj_export_write(struct nj_plan *plan, const struct nj_write_options *options, const char *folder, uint64_t *bytes,
                           struct nj_error *error);

@@ -108,6 +108,11 @@ for round in $(seq $((cuts / 8 + 7))); do
     [ ! -e "$SCRATCH/models/new.nj" ] || cmp -s "$SCRATCH/models/new.nj" "$SCRATCH/model.nj" || bad=$((bad + 1))
 done
 same "convert leaves no half model" 0 $bad
+for at in 3 9 20 60; do
+    powered "$SCRATCH/models" $at "$NIGHTJAR" -q convert --random tiny -o "$SCRATCH/models/new.nj"
+done
+"$NIGHTJAR" -q convert --random tiny -o "$SCRATCH/models/new.nj"
+same "and the next one clears up" new.nj "$(ls -A "$SCRATCH/models")"
 # report: the old page or the new one
 echo old >"$SCRATCH/life/page.html"
 for at in 1 2 3 4 5; do

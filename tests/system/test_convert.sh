@@ -41,5 +41,16 @@ truncate -s 300000 "$SCRATCH/ct/model.safetensors"
 "$NIGHTJAR" -q convert "$SCRATCH/ct" -o "$SCRATCH/c.nj" 2>"$SCRATCH/err"
 same "a file cut short is refused" 1 $?
 same "and named" 1 "$(grep -c 'cut short' "$SCRATCH/err")"
+# What a killed conversion left goes with the next one to that name; a running one keeps what is its own, and so does the user.
+mkdir "$SCRATCH/f.nj.tmp-killed" "$SCRATCH/f.nj.tmp-works1" "$SCRATCH/f.nj.tmp-backup" "$SCRATCH/f.nj.tmp-killed/model"
+touch "$SCRATCH/f.nj.tmp-killed/.nightjar-convert" "$SCRATCH/f.nj.tmp-killed/model/model.safetensors" "$SCRATCH/f.nj.tmp-works1/.nightjar-convert" \
+    "$SCRATCH/f.nj.tmp-backup/mine"
+check "beside a running conversion" flock "$SCRATCH/f.nj.tmp-works1/.nightjar-convert" "$NIGHTJAR" -q convert --random tiny -o "$SCRATCH/f.nj"
+same "only what was left over goes" "f.nj f.nj.tmp-backup f.nj.tmp-works1" "$(cd "$SCRATCH" && echo f.nj*)"
+check "a calibration" "$NIGHTJAR" -q convert "$SCRATCH/f.nj" --prune-mlp 0.3 --quantize w4a16 --group 32 --calibrate "$SCRATCH/messages.json" -o "$SCRATCH/f.nj"
+rm -r "$SCRATCH"/f.nj*
+"$NIGHTJAR" -q convert --random tiny -o "$SCRATCH/out" 2>"$SCRATCH/err"
+same "a folder is no file" 1 $?
+same "which is said before any work" 1 "$(grep -c 'is a folder' "$SCRATCH/err")"
 same "nothing half-written is left" "a.nj b.nj" "$(cd "$SCRATCH" && echo *.nj*)"
 tap_done

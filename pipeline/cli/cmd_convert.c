@@ -160,6 +160,9 @@ static void print_adapters(const struct nj_convert_report *report)
         const struct nj_lora_match *match = &report->adapters[i].match;
         nj_log(NJ_LOG_INFO, "%-40s %9zu %9zu %9zu %11zu", report->adapters[i].path, match->expected, match->merged, match->missing,
                match->unexpected);
+        if (match->unused)
+            nj_log(NJ_LOG_INFO, "  %zu of the expected are keys and values of layers that read those of others: without effect",
+                   match->unused);
         const char *names[] = {match->missing_names.data, match->unexpected_names.data}, *words[] = {"missing", "unexpected"};
         for (size_t k = 0; k < 2; k++)
             for (const char *name = names[k]; name && *name; name += strcspn(name, "\n") + 1)

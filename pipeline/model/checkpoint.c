@@ -191,7 +191,9 @@ static nj_status check_group(const char *key, const json_t *group, const char *t
 {
     const json_t *weights = json_object_get(group, "weights");
     const char   *format = json_string_value(json_object_get(group, "format")), *type = json_string_value(json_object_get(weights, "type"));
-    const json_t *bits = json_object_get(weights, "num_bits"), *input = json_object_get(group, "input_activations");
+    const json_t *bits = json_object_get(weights, "num_bits"), *input = json_object_get(group, "input_activations"),
+                 *order  = json_object_get(weights, "actorder");
+    const char *strategy = json_string_value(json_object_get(weights, "strategy")), *ordering = json_string_value(order);
     format = format ? format : top_format;
     if (!format || strcmp(format, "pack-quantized"))
         return nj_fail(error, "quantization_config: %.40s: format %.60s is not supported, only pack-quantized", key,
@@ -201,6 +203,12 @@ static nj_status check_group(const char *key, const json_t *group, const char *t
                        (long long)json_integer_value(bits), type ? type : "");
     if (json_is_false(json_object_get(weights, "symmetric")))
         return nj_fail(error, "quantization_config: %.40s: symmetric false (zero points) is not supported", key);
+    if (strategy && strcmp(strategy, "group") && strcmp(strategy, "channel"))
+        return nj_fail(error, "quantization_config: %.40s: strategy %.40s is not supported, only group and channel", key, strategy);
+    if (json_is_true(order) || (ordering && (!strcmp(ordering, "group") || !strcmp(ordering, "dynamic"))))
+        return nj_fail(error,
+                       "quantization_config: %.40s: activation ordering (actorder %.40s) is not supported, only null, weight and static",
+                       key, ordering ? ordering : "true");
     if (json_is_object(input))
         return nj_fail(error, "quantization_config: %.40s: quantized activations are not supported, only W4A16", key);
     return NJ_OK;

@@ -34,7 +34,8 @@ static json_t *scheme(uint32_t group, json_t *targets)
                      "weights", weights);
 }
 
-/* One group for the most common size, its target the class; one more for each other size, its targets the full names. */
+/* One group for the most common size, its target the class; one more for each other size, its targets the full names. The output head is always named:
+ * it is a Linear to transformers, but not to vLLM, which also has it elsewhere. */
 static json_t *config_groups(const struct nj_plan *plan)
 {
     json_t  *groups = json_object(), *targets = NULL;
@@ -56,11 +57,14 @@ static json_t *config_groups(const struct nj_plan *plan)
     for (uint32_t kind = 0, number = 1; kind < kinds; kind++) {
         snprintf(key, sizeof key, "group_%u", kind == best ? 0 : number++);
         targets = kind == best ? json_pack("[s]", "Linear") : json_array();
-        for (size_t i = 0; kind != best && i < plan->count; i++)
-            if (plan->list[i].format == NJ_W4_ROWS && stored_group(plan, &plan->list[i]) == sizes[kind]) {
-                module_name(plan, &plan->list[i], name);
-                json_array_append_new(targets, json_string(name));
-            }
+        for (size_t i = 0; i < plan->count; i++) {
+            const struct nj_plan_module *entry = &plan->list[i];
+            bool                         head  = entry->module->kind == NJ_MODULE_HEAD;
+            if (entry->format != NJ_W4_ROWS || stored_group(plan, entry) != sizes[kind] || (kind == best && !head))
+                continue;
+            module_name(plan, entry, name);
+            json_array_append_new(targets, json_string(head ? "re:.*lm_head" : name));
+        }
         json_object_set_new(groups, key, scheme(sizes[kind], targets));
     }
     return groups;

@@ -334,10 +334,12 @@ nj_status nj_lora_match(struct nj_lora *lora, const struct nj_modules *modules, 
     for (size_t i = 0; i < lora->count; i++) {
         struct nj_lora_module  *ours   = &lora->list[i];
         const struct nj_module *module = nj_modules_find(modules, ours->name);
-        if (!module && (is_unused(modules, ours->name) || (text_only && is_vision(ours->name)))) {
-            out->ignored++;
+        if (!module && is_unused(modules, ours->name)) {
+            out->unused++;
             continue;
         }
+        if (!module && text_only && is_vision(ours->name))
+            continue;
         if (!module || module->kind == NJ_MODULE_TABLE) {
             out->unexpected++;
             note(&out->unexpected_names, ours->given);
@@ -353,7 +355,7 @@ nj_status nj_lora_match(struct nj_lora *lora, const struct nj_modules *modules, 
         out->merged++;
     }
     NJ_TRY(match_model(lora, modules, out, error));
-    out->expected = out->merged + out->missing;
+    out->expected = out->merged + out->unused + out->missing;
     return NJ_OK;
 }
 

@@ -31,7 +31,7 @@ void      nj_lora_close(struct nj_lora *lora);
 
 /* How an adapter and a model fit together. Lists are names, one a line. */
 struct nj_lora_match {
-    size_t         expected, merged, missing, unexpected, ignored;
+    size_t         expected, merged, unused, missing, unexpected;
     struct nj_text missing_names, unexpected_names;
 };
 void nj_lora_match_free(struct nj_lora_match *match);
@@ -40,7 +40,8 @@ void nj_lora_match_free(struct nj_lora_match *match);
  *   expected    modules of the model that the adapter's file or its target_modules name
  *   missing     expected, but not in the file
  *   unexpected  in the file, but not in the model
- *   ignored     keys and values of sharing layers, which the model does not use; with `text_only` also modules of the vision tower
+ *   unused      of the expected: keys and values of sharing layers, which some trainers adapt and no model reads
+ * With `text_only`, modules of the vision tower do not count.
  * A shape that does not fit its module is an error: the adapter was trained on another model (or before it was pruned). */
 nj_status nj_lora_match(struct nj_lora *lora, const struct nj_modules *modules, bool text_only, struct nj_lora_match *out,
                         struct nj_error *error);

@@ -7,6 +7,41 @@
 #include <string.h>
 
 #define PATTERN_LIMIT 4096
+#define PATTERN_COUNT 4096  /* of one map */
+#define UNROLLED      16384 /* bytes of a pattern times its counted repeats, which the library writes out before it compiles them */
+#define OPEN_GROUPS   100
+
+static const char *class_of(char letter, bool in_class)
+{
+    static const struct {
+        char        letter;
+        const char *outside, *inside;
+    } classes[] = {{'d', "[0-9]", "0-9"},        {'w', "[0-9A-Za-z_]", "0-9A-Za-z_"},
+                   {'s', "[ \t]", " "},          {'D', "[^0-9]", NULL},
+                   {'W', "[^0-9A-Za-z_]", NULL}, {'S', "[^ \t]", NULL},
+                   {'b', "\\b", NULL},           {'B', "\\B", NULL}};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (classes[i].letter == letter)
+            return in_class ? classes[i].inside : classes[i].outside;
+    return NULL;
+}
+
+/* What compiling costs: groups nest, and {m,n} multiplies what stands before it. */
+static nj_status check_cost(const char *pattern, struct nj_error *error)
+{
+    uint64_t copies = 1, open = 0, deepest = 0;
+    for (const char *p = pattern; *p; p++) {
+        unsigned low = 0, high = 0;
+        open += *p == '(';
+        deepest = open > deepest ? open : deepest;
+        if (*p == '{' && sscanf(p, "{%5u,%5u", &low, &high) > 0)
+            copies *= (low > high ? low : high) + 1;
+        if (copies * strlen(pattern) > UNROLLED || deepest > OPEN_GROUPS)
+            return nj_fail(error, "pattern %.100s: too many repeats or groups to be the name of a module", pattern);
+        open -= *p == ')' && open > 0;
+    }
+    return NJ_OK;
+}
 
 /* Python's spelling in that of POSIX: `(?:` becomes `(`, lazy repeats greedy ones (only whole matches are asked for), \d and friends classes. */
 static nj_status translate(const char *pattern, struct nj_text *out, struct nj_error *error)
@@ -15,12 +50,8 @@ static nj_status translate(const char *pattern, struct nj_text *out, struct nj_e
     for (const char *p = pattern; *p; p++) {
         if (*p == '\\') {
             char next = *++p;
-            if (next == 'd')
-                nj_text_add(out, in_class ? "0-9" : "[0-9]");
-            else if (next == 'w')
-                nj_text_add(out, in_class ? "0-9A-Za-z_" : "[0-9A-Za-z_]");
-            else if (next == 's')
-                nj_text_add(out, in_class ? " " : "[ \t]");
+            if (class_of(next, in_class))
+                nj_text_add(out, class_of(next, in_class));
             else if (next && strchr(".-+*?()[]{}|^$\\/_", next)) {
                 if (!in_class)
                     nj_text_add(out, "\\");
@@ -52,6 +83,7 @@ nj_status nj_pattern_full(const char *pattern, const char *name, bool *matches, 
     *matches              = false;
     if (strlen(pattern) > PATTERN_LIMIT)
         return nj_fail(error, "a pattern of %zu bytes; at most %d are read", strlen(pattern), PATTERN_LIMIT);
+    NJ_TRY(check_cost(pattern, error));
     nj_text_add(&text, "^(");
     status = translate(pattern, &text, error);
     nj_text_add(&text, ")$");
@@ -67,18 +99,38 @@ nj_status nj_pattern_full(const char *pattern, const char *name, bool *matches, 
     return status;
 }
 
+/* Keys are mostly the end of a name, where the only sign with a meaning is the dot: any one character. */
+static bool is_plain(const char *key)
+{
+    return *key && !key[strspn(key, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.")];
+}
+
+static bool plain_match(const char *key, const char *name)
+{
+    size_t length = strlen(name), tail = strlen(key);
+    if (length < tail || (length > tail && name[length - tail - 1] != '.'))
+        return false;
+    for (size_t i = 0; i < tail; i++)
+        if (key[i] != '.' && key[i] != name[length - tail + i])
+            return false;
+    return true;
+}
+
 nj_status nj_pattern_value(const json_t *map, const char *name, double otherwise, double *out, struct nj_error *error)
 {
     const char *key;
     json_t     *value;
     *out = otherwise;
+    if (json_object_size(map) > PATTERN_COUNT)
+        return nj_fail(error, "%zu patterns; at most %d are read", json_object_size(map), PATTERN_COUNT);
     json_object_foreach((json_t *)(uintptr_t)map, key, value)
     {
         char pattern[PATTERN_LIMIT + 1];
-        bool matches;
+        bool matches = plain_match(key, name);
         if ((size_t)snprintf(pattern, sizeof pattern, "(.*\\.)?(%s)", key) >= sizeof pattern || !json_is_number(value))
             return nj_fail(error, "pattern %.100s: too long, or its value is not a number", key);
-        NJ_TRY(nj_pattern_full(pattern, name, &matches, error));
+        if (!is_plain(key))
+            NJ_TRY(nj_pattern_full(pattern, name, &matches, error));
         if (matches) {
             *out = json_number_value(value);
             return NJ_OK;

@@ -158,14 +158,24 @@ nj_status nj_plan_settle(struct nj_plan *plan, struct nj_error *error)
     return NJ_OK;
 }
 
+/* Every sharing layer twice as wide as the others, which have one width: the flag of E2B. */
+static bool is_double_wide(const struct nj_text_config *text, const uint32_t *widths)
+{
+    bool is = text->shared_kv_layers > 0;
+    for (uint32_t i = 0; i < text->layers; i++)
+        is &= widths[i] == (i < text->layers - text->shared_kv_layers ? 1 : 2) * widths[0];
+    return is;
+}
+
 /* One number, and per_layer_config where layers differ. */
 static void set_widths(json_t *config, const struct nj_text_config *text, const uint32_t *widths)
 {
     json_t *inner = json_object_get(config, "text_config"), *map;
+    bool    wide  = is_double_wide(text, widths);
     inner         = inner ? inner : config;
     json_object_set_new(inner, "intermediate_size", json_integer(widths[0]));
-    if (json_object_get(inner, "use_double_wide_mlp"))
-        json_object_set_new(inner, "use_double_wide_mlp", json_false());
+    if (wide || json_object_get(inner, "use_double_wide_mlp"))
+        json_object_set_new(inner, "use_double_wide_mlp", json_boolean(wide));
     map = json_object_get(inner, "per_layer_config");
     for (uint32_t i = 0; i < text->layers; i++) {
         char    key[16];
@@ -174,7 +184,7 @@ static void set_widths(json_t *config, const struct nj_text_config *text, const 
         if (json_is_object(map))
             layer = json_object_get(map, key);
         json_object_del(layer, "intermediate_size");
-        if (widths[i] == widths[0])
+        if (wide || widths[i] == widths[0])
             continue;
         if (!json_is_object(map)) {
             map = json_object();
@@ -194,7 +204,8 @@ json_t *nj_plan_config(const struct nj_plan *plan)
     json_t          *config = json_deep_copy(plan->weights->checkpoint->config), *inner = json_object_get(config, "text_config");
     struct nj_config before;
     uint32_t         widths[NJ_MAX_LAYERS];
-    bool             differ = nj_config_parse(config, NULL, &before, NULL) != NJ_OK;
+    bool             differ = nj_config_parse(config, NULL, &before, NULL) != NJ_OK ||
+                  json_is_array(json_object_get(inner ? inner : config, "intermediate_size")); /* as GGUF has it, and nobody else */
     for (uint32_t i = 0; i < text->layers; i++) {
         char name[NJ_MODULE_NAME];
         snprintf(name, sizeof name, "layers.%u.mlp.gate_proj", i);

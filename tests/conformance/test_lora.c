@@ -189,7 +189,28 @@ static void check_patterns(void)
         {".*_proj2?", true},
         {".*\\w+\\.self_attn", false},
         {".*layers\\.1\\..*", false},
+        /* as trainers write it that choose modules by what their paths speak of */
+        {"(?:.*?(?:vision|image|visual|patch|language|text).*?(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense).*?(?:q_proj|up_proj)."
+         "*?)|"
+         "(?:\\bmodel\\.layers\\.[\\d]{1,}\\.(?:self_attn|mlp)\\.(?:(?:q_proj|up_proj)))",
+         true},
+        {"(?:\\bmodel\\.layers\\.[\\d]{1,}\\.(?:self_attn|mlp)\\.(?:(?:q_proj|up_proj)))", false},
+        {".*\\blayers\\.\\d\\d\\.\\D+\\.\\S*", true},
+        {".*\\bayers\\..*", false},
     };
+    static const char *const costly[] = {"(((a{1,255}){1,255}){1,255})", ".{30000}", "((((x{9}){9}){9}){9}){9}"};
+    for (size_t i = 0; i < sizeof costly / sizeof *costly; i++) {
+        struct nj_error error = {0};
+        bool            matches;
+        CHECK(nj_pattern_full(costly[i], name, &matches, &error) == NJ_ERROR && strstr(error.text, "too many"), "%s is not compiled: %s",
+              costly[i], error.text);
+    }
+    double  value = 0;
+    json_t *map =
+        json_pack("{s:i, s:i, s:i, s:i}", "2.self_attn.q_proj", 1, "k_proj|layers.12", 2, "layers.12.self.attn.q_proj", 3, "q_proj", 4);
+    CHECK(nj_pattern_value(map, name, 9, &value, NULL) == NJ_OK && value == 3, "the first key that is whole parts of the name counts %g",
+          value);
+    json_decref(map);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct nj_error error = {0};
         bool            matches;

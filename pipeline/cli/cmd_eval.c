@@ -1,7 +1,8 @@
 /* cmd_eval.c: answers scored against labels. A row of LABELS.jsonl is one event:
  *   {"files": […], "blank": …, "detections": [{"species","bin","behaviors","young"}], …}   read with the model (paths below --card, or below the
  *                                                                                        file's own name without .truth.jsonl)
- *   {"raw": "text of an answer", "label": {…}}                                          scored as it stands; without a label only its form counts */
+ *   {"raw": "text of an answer", "label": {…}}                                          scored as it stands; without a label only its form counts; a review may
+ *                                                                                        have {"review_needed": …} as its label */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -109,34 +110,61 @@ static nj_status read_label(const json_t *from, struct nj_event *out, struct nj_
     return NJ_OK;
 }
 
+/* The label of a row, as far as it has one: an event, or only whether it needs review. */
+static nj_status read_row_label(const json_t *row, struct nj_event *event, bool *has_event, enum nj_answer *review, struct nj_error *error)
+{
+    const json_t *from   = json_object_get(row, "label") ? json_object_get(row, "label") : json_object_get(row, "target");
+    nj_status     status = NJ_OK;
+    *review              = yes(json_object_get(from, "review_needed"));
+    *has_event           = from && (*review == NJ_UNSAID || json_object_get(from, "detections"));
+    if (*has_event)
+        status = read_label(from, event, error);
+    if (*has_event && status == NJ_OK && *review == NJ_UNSAID)
+        *review = event->review_needed;
+    return status;
+}
+
+/* One line: what the row calls itself, and the authors' flags as they publish them. */
+static void note_flags(struct evaluation *e, const json_t *row, bool valid, const enum nj_answer flags[NJ_AUTHORS_FLAGS])
+{
+    const char *id = json_string_value(json_object_get(row, "sample_id"));
+    nj_text_addf(&e->each, "%s\t{\"json_valid\": %s", id ? id : "", valid ? "true" : "false");
+    for (int i = 0; i < NJ_AUTHORS_FLAGS; i++)
+        if (flags[i] != NJ_UNSAID)
+            nj_text_addf(&e->each, ", \"%s\": %s", nj_authors_names[i], flags[i] == NJ_YES ? "true" : "false");
+    nj_text_add(&e->each, "}\n");
+}
+
 static nj_status score_text(struct evaluation *e, const json_t *row, const json_t *raw, struct nj_error *error)
 {
     struct nj_event       label;
     struct nj_answer_text answer;
-    const json_t         *from   = json_object_get(row, "label") ? json_object_get(row, "label") : json_object_get(row, "target");
-    nj_status             status = from ? read_label(from, &label, error) : NJ_OK;
+    enum nj_answer        flags[NJ_AUTHORS_FLAGS], review;
+    bool                  has_label;
+    const char           *text = json_string_value(raw), *scorer = json_string_value(json_object_get(row, "scorer"));
+    const size_t          size   = json_string_length(raw);
+    nj_status             status = read_row_label(row, &label, &has_label, &review, error);
     if (status != NJ_OK)
         return status;
-    nj_answer_read(json_string_value(raw), json_string_length(raw), &answer);
-    bool authors =
-        nj_answer_valid_for(json_string_value(json_object_get(row, "scorer")), json_string_value(raw), json_string_length(raw), &answer);
-    nj_eval_groups_add(&e->groups, row, answer.strict, authors);
-    if (from) {
-        struct nj_score_row scored = {.label            = &label,
-                                      .label_review     = label.review_needed == NJ_YES,
-                                      .label_has_review = label.review_needed != NJ_UNSAID,
-                                      .answer           = answer.outcome == NJ_ANSWER_READ ? &answer.event : NULL,
-                                      .strict_json      = answer.strict,
-                                      .authors_valid    = authors};
-        nj_score_add(e->score, &scored);
-    } else { /* only the form of the answer can be judged */
-        e->score->events++;
-        e->score->unread += answer.outcome != NJ_ANSWER_READ;
-        e->score->json_valid.n++;
-        e->score->json_valid.right += answer.strict;
-        e->score->authors_valid.n++;
-        e->score->authors_valid.right += authors;
-    }
+    nj_answer_read(text, size, &answer);
+    json_t *document = nj_authors_document(scorer, text, size);
+    nj_authors_score(&(struct nj_authors_row){.scorer   = scorer,
+                                              .task     = *nj_eval_task(row) ? nj_eval_task(row) : NULL,
+                                              .document = document,
+                                              .label    = has_label ? &label : NULL,
+                                              .review   = review},
+                     flags);
+    nj_eval_groups_add(&e->groups, row, answer.strict, document != NULL);
+    nj_score_add(e->score, &(struct nj_score_row){.label            = has_label ? &label : NULL,
+                                                  .label_review     = review == NJ_YES,
+                                                  .label_has_review = review != NJ_UNSAID,
+                                                  .answer           = answer.outcome == NJ_ANSWER_READ ? &answer.event : NULL,
+                                                  .strict_json      = answer.strict,
+                                                  .authors_valid    = document != NULL,
+                                                  .authors          = flags});
+    if (e->show_each)
+        note_flags(e, row, document != NULL, flags);
+    json_decref(document);
     nj_answer_free(&answer);
     return NJ_OK;
 }

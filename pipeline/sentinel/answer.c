@@ -1,7 +1,9 @@
-/* answer.c: from the text of an answer to one JSON object. What the object says is read in answer_event.c. */
+/* answer.c: from the text of an answer to one JSON object, by our rules and by those of the published scorers. What the object says is read in answer_event.c
+ * and authors.c. */
 #include "pipeline/sentinel/answer.h"
 #include "base/text.h"
 #include "pipeline/sentinel/answer_event.h"
+#include "pipeline/sentinel/authors.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -248,14 +250,6 @@ void nj_answer_read(const char *text, size_t size, struct nj_answer_text *out)
     struct span bare = without_fence(whole, &fence);
     json_t     *all  = parse(bare);
     out->strict      = all != NULL;
-    if (all)
-        out->authors_valid = json_is_object(all);
-    else {
-        struct span piece  = first_balanced(bare, false);
-        json_t     *inner  = piece.at < piece.end ? parse(piece) : NULL;
-        out->authors_valid = json_is_object(inner);
-        json_decref(inner);
-    }
     json_decref(all);
 
     without_thoughts(whole, &plain, &thought, &unclosed);
@@ -274,24 +268,29 @@ void nj_answer_read(const char *text, size_t size, struct nj_answer_text *out)
     nj_text_free(&plain);
 }
 
-bool nj_answer_valid_for(const char *scorer, const char *text, size_t size, const struct nj_answer_text *answer)
+json_t *nj_authors_document(const char *scorer, const char *text, size_t size)
 {
     bool        fence = false;
     struct span s     = without_fence((struct span){text, text + size}, &fence);
-    json_t     *value = NULL;
-    bool        valid = answer->authors_valid;
-    if (scorer && !strcmp(scorer, "scorer 1")) {
-        value = parse(s);
-        valid |= json_is_array(value);
-    } else if (scorer && !strcmp(scorer, "curation")) {
+    if (scorer && !strcmp(scorer, "curation")) {
         const char *open = memchr(text, '{', size), *close = text + size;
         while (open && close > open && close[-1] != '}')
             close--;
-        value = open && close > open ? parse((struct span){open, close}) : NULL;
-        valid = json_is_object(value);
+        s = open && close > open ? (struct span){open, close} : (struct span){text, text};
     }
-    json_decref(value);
-    return valid;
+    json_t *found = parse(s);
+    if (!found && !(scorer && !strcmp(scorer, "curation"))) {
+        struct span piece = first_balanced(s, false);
+        found             = piece.at < piece.end ? parse(piece) : NULL;
+        if (json_is_array(found)) { /* a list counts only if it is all there is */
+            json_decref(found);
+            return NULL;
+        }
+    }
+    if (json_is_object(found) || (json_is_array(found) && scorer && !strcmp(scorer, "scorer 1")))
+        return found;
+    json_decref(found);
+    return NULL;
 }
 
 void nj_answer_free(struct nj_answer_text *answer)

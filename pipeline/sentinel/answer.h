@@ -27,9 +27,8 @@ enum nj_answer_outcome {
     NJ_ANSWER_OTHER      /* JSON, but nothing that tells of an event */
 };
 
-struct nj_answer_text {                   /* release with nj_answer_free */
-    bool                   strict;        /* the whole text, without one fence, parses as JSON */
-    bool                   authors_valid; /* what the authors' second scorer calls valid: see docs/model.md, "scores" */
+struct nj_answer_text {            /* release with nj_answer_free */
+    bool                   strict; /* the whole text, without one fence, parses as JSON */
     enum nj_answer_outcome outcome;
     uint32_t               repairs;  /* bits of enum nj_repair */
     json_t                *document; /* after repairs; NULL unless READ or OTHER */
@@ -38,9 +37,6 @@ struct nj_answer_text {                   /* release with nj_answer_free */
 };
 
 void nj_answer_read(const char *text, size_t size, struct nj_answer_text *out);
-/* What the scorer that made a published row calls valid: "scorer 1" takes lists, too, "curation" what stands between the first { and the last }; any other, or
- * NULL: authors_valid. */
-bool nj_answer_valid_for(const char *scorer, const char *text, size_t size, const struct nj_answer_text *answer);
 void nj_answer_free(struct nj_answer_text *answer);
 
 /* Index of a species however it is written: label in any case, spaces, `_`, `-` and apostrophes aside, display or scientific name. -1: none; then *group

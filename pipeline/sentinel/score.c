@@ -71,28 +71,39 @@ static void score_confusion(struct nj_score *score, const struct nj_score_row *r
     }
 }
 
+/* By the rules of the published scorers. What was written under constraint is there for them as it is for us. */
+static void score_as_authors(struct nj_score *score, const struct nj_score_row *row)
+{
+    for (int i = 0; row->authors && i < NJ_AUTHORS_FLAGS; i++)
+        if (row->authors[i] != NJ_UNSAID)
+            count(&score->authors[i], row->authors[i] == NJ_YES);
+    if (row->authors || !row->label || !row->answer)
+        return;
+    const uint64_t want = species_set(row->label), got = species_set(row->answer);
+    count(&score->authors[NJ_AUTHORS_BLANK], row->answer->blank == row->label->blank);
+    count(&score->authors[NJ_AUTHORS_SPECIES], want == got);
+    count(&score->authors[NJ_AUTHORS_OVERLAP], want & got || want == got);
+}
+
 void nj_score_add(struct nj_score *score, const struct nj_score_row *row)
 {
     const struct nj_event *label = row->label, *answer = row->answer;
-    uint64_t               want = species_set(label), got = answer ? species_set(answer) : 0;
-    bool                   set_right = answer && want == got;
     score->events++;
     score->unread += !answer;
     count(&score->json_valid, row->strict_json);
     count(&score->authors_valid, row->authors_valid);
+    score_as_authors(score, row);
+    if (row->label_has_review)
+        count(&score->review, answer && answer->review_needed == (row->label_review ? NJ_YES : NJ_NO));
+    if (!label)
+        return;
+    uint64_t want = species_set(label), got = answer ? species_set(answer) : 0;
+    bool     set_right = answer && want == got;
     count(&score->blank, answer && answer->blank == label->blank);
     count(&score->species_set, set_right);
     count(&score->species_overlap, answer && (want & got || want == got));
     if (!row->night && label->detection_count == 1)
         count(&score->day_single, set_right);
-    if (row->label_has_review)
-        count(&score->review, answer && answer->review_needed == (row->label_review ? NJ_YES : NJ_NO));
-    if (answer && answer->blank != NJ_UNSAID)
-        count(&score->authors_blank, answer->blank == label->blank);
-    if (answer) {
-        count(&score->authors_species_set, set_right);
-        count(&score->authors_overlap, want & got || want == got);
-    }
     score_details(score, row);
     score_confusion(score, row);
     for (unsigned i = 0; answer && row->probability && i < answer->detection_count; i++) {
@@ -133,23 +144,28 @@ struct named_rate {
     struct nj_rate rate;
 };
 
-#define RATES 13
+#define RATES 18
 static void name_rates(const struct nj_score *s, struct named_rate out[RATES])
 {
     const struct named_rate rates[RATES] = {
         {"JSON valid, strict", "json_valid", s->json_valid},
         {"JSON valid, authors'", "authors_json_valid", s->authors_valid},
         {"blank", "blank", s->blank},
-        {"blank, authors'", "authors_blank", s->authors_blank},
+        {"blank, authors'", "authors_blank", s->authors[NJ_AUTHORS_BLANK]},
         {"species set exact", "species_set_exact", s->species_set},
-        {"species set exact, authors'", "authors_species_set_exact", s->authors_species_set},
+        {"species set exact, authors'", "authors_species_set_exact", s->authors[NJ_AUTHORS_SPECIES]},
         {"species set exact, one species by day", "species_set_exact_day_single", s->day_single},
         {"species overlap", "species_any_overlap", s->species_overlap},
-        {"species overlap, authors'", "authors_species_any_overlap", s->authors_overlap},
+        {"species overlap, authors'", "authors_species_any_overlap", s->authors[NJ_AUTHORS_OVERLAP]},
         {"count bin", "count_bin", s->count_bin},
         {"behaviours, each yes or no", "behaviors", s->behavior},
         {"young", "young", s->young},
         {"review needed", "review", s->review},
+        {"review needed, authors'", "authors_review", s->authors[NJ_AUTHORS_REVIEW]},
+        {"reports with observations, authors'", "authors_has_observed", s->authors[NJ_AUTHORS_OBSERVED]},
+        {"reports with evidence, authors'", "authors_has_evidence", s->authors[NJ_AUTHORS_EVIDENCE]},
+        {"tool answers with calls, authors'", "authors_has_tool_calls", s->authors[NJ_AUTHORS_TOOL_CALLS]},
+        {"tool answers in words, authors'", "authors_has_answer", s->authors[NJ_AUTHORS_ANSWER]},
     };
     memcpy(out, rates, sizeof rates);
 }

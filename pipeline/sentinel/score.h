@@ -7,6 +7,7 @@
 #define NJ_SENTINEL_SCORE_H
 
 #include "base/text.h"
+#include "pipeline/sentinel/authors.h"
 #include "pipeline/sentinel/event.h"
 #include "pipeline/sentinel/species.h"
 
@@ -21,7 +22,7 @@ struct nj_score {
     struct nj_rate json_valid, authors_valid;
     struct nj_rate blank, species_set, species_overlap, count_bin, behavior, young, review; /* strict */
     struct nj_rate day_single; /* species set of daylight events with one species */
-    struct nj_rate authors_blank, authors_species_set, authors_overlap;
+    struct nj_rate authors[NJ_AUTHORS_FLAGS];
     unsigned       confusion[NJ_SPECIES_COUNT + 1][NJ_SPECIES_COUNT + 1]; /* [label][answer]; the last row and column: none, or blank */
     struct {
         double   sum; /* of stated probabilities */
@@ -30,11 +31,12 @@ struct nj_score {
 };
 
 struct nj_score_row {
-    const struct nj_event *label;
+    const struct nj_event *label;        /* NULL: only the form of the answer, and what needs no label, can be judged */
     bool                   label_review; /* whether the label asks for review */
     bool                   label_has_review, night;
     const struct nj_event *answer; /* NULL: could not be read */
     bool                   strict_json, authors_valid;
+    const enum nj_answer  *authors;     /* [NJ_AUTHORS_FLAGS]; NULL: as the answer under constraint is */
     const double          *probability; /* [answer->detection_count] of each species, NAN where unknown; NULL: none */
 };
 

@@ -15,6 +15,11 @@ if [ -n "$SHARED" ]; then
                 "$(jq -r ".by[] | select(.task == \"$task\" and .mode == \"$mode\") | \"\(.n),\(.json_valid),\(.authors_json_valid)\"" "$SCRATCH/score")"
         done
     done
+    same "what reports and tool answers have needs no label" "$(count '.authors_score.has_observed') of $(count '.authors_score | has("has_observed")'), $(count '.authors_score.has_tool_calls') of $(count '.authors_score | has("has_tool_calls")')" \
+        "$(jq -r '[.authors_has_observed, .authors_has_tool_calls] | map("\(.rate * .n | round) of \(.n)") | join(", ")' "$SCRATCH/score")"
+    jq -c 'select(.sample_id | contains("ASG000b4k2")) | {raw, scorer, phase, mode, sample_id, label: {blank: false, detections: [{species: "elephant"}]}}' "$rows" >"$SCRATCH/labelled"
+    same "with a label, the flags of each row" "$(jq -c 'select(.sample_id | contains("ASG000b4k2")) | .authors_score | [.blank_correct, .species_set_exact]' "$rows")" \
+        "$("$NIGHTJAR" eval --each "$SCRATCH/labelled" | grep '^phase1' | cut -f2 | jq -c '[.blank_correct, .species_set_exact]')"
     same "only one task" "$(count '.phase == "tool"')" "$("$NIGHTJAR" eval --json --task tool "$rows" | jq .events)"
 else
     skip "no reference files"

@@ -153,7 +153,7 @@ void nj_published_name(const char *canonical, bool multimodal, char out[NJ_MAX_N
     bool        vision = !strncmp(canonical, "vision_tower.", 13), outside = vision || !strncmp(canonical, "embed_vision.", 13);
     const char *inner = vision ? strstr(canonical, "_proj.weight") : NULL;
     if (inner && strstr(canonical, "encoder."))
-        snprintf(out, NJ_MAX_NAME, "model.%.*s_proj.linear.weight", (int)(inner - canonical), canonical);
+        snprintf(out, NJ_MAX_NAME, "model.%.*s_proj.linear%s", (int)(inner - canonical), canonical, inner + strlen("_proj"));
     else
         snprintf(out, NJ_MAX_NAME, "%s%s", outside || !multimodal ? "model." : "model.language_model.", canonical);
 }

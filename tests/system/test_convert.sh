@@ -22,6 +22,21 @@ if [ -x "$BUILD/trapcam" ]; then
 else
     skip "no trapcam here"
 fi
+# Whatever the groups, the way out and in again changes nothing.
+echo '[2, 5, 9, 300, 7, 41]' >"$SCRATCH/ids.json"
+logits() { "$NIGHTJAR" probe logits -m "$1" --ids "$SCRATCH/ids.json" --all --exact -o "$SCRATCH/$2.npy"; }
+for group in 64 128 channel; do
+    check "groups: $group" "$NIGHTJAR" -q convert --random tiny --quantize w4a16 --group $group --head int4 -o "$SCRATCH/g.nj"
+    check "out" "$NIGHTJAR" -q convert "$SCRATCH/g.nj" --to compressed-tensors -o "$SCRATCH/g"
+    check "and in again" "$NIGHTJAR" -q convert "$SCRATCH/g" -o "$SCRATCH/h.nj"
+    logits "$SCRATCH/g.nj" packed
+    logits "$SCRATCH/g" folder
+    logits "$SCRATCH/h.nj" again
+    check "the same logits out of the folder" cmp "$SCRATCH/packed.npy" "$SCRATCH/folder.npy"
+    check "and out of the second file" cmp "$SCRATCH/packed.npy" "$SCRATCH/again.npy"
+    rm -r "$SCRATCH/g"
+done
+rm "$SCRATCH/g.nj" "$SCRATCH/h.nj"
 # What lies beside the weights comes along, compressed or not, and is asked for the one thing that templates differ in.
 mkdir "$SCRATCH/beside"
 cp "$SCRATCH"/ct/* "$SCRATCH/beside"

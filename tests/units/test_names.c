@@ -18,6 +18,8 @@ static const struct {
      "model.vision_tower.encoder.layers.5.self_attn.q_proj.linear.weight"},
     {"vision_tower.encoder.layers.5.mlp.up_proj.linear.weight", "vision_tower.encoder.layers.5.mlp.up_proj.weight",
      "model.vision_tower.encoder.layers.5.mlp.up_proj.linear.weight"},
+    {"model.vision_tower.encoder.layers.5.mlp.up_proj.linear.weight_scale", "vision_tower.encoder.layers.5.mlp.up_proj.weight_scale",
+     "model.vision_tower.encoder.layers.5.mlp.up_proj.linear.weight_scale"},
     {"model.vision_tower.encoder.layers.5.mlp.up_proj.input_min", "vision_tower.encoder.layers.5.mlp.up_proj.input_min",
      "model.vision_tower.encoder.layers.5.mlp.up_proj.input_min"},
     {"model.vision_tower.patch_embedder.input_proj.weight", "vision_tower.patch_embedder.input_proj.weight",

@@ -1,11 +1,12 @@
-/* export_training.c: what rangers decided, as examples for the next adapter: FOLDER/training.jsonl, FOLDER/metadata.jsonl and FOLDER/images.
+/* export_training.c: what rangers decided, as examples for the next adapter: FOLDER/training.jsonl, and FOLDER/images with metadata.jsonl.
  *
  * One event a line, and the same events in both files, because trainers want pictures named in one place only:
- *   training.jsonl  {"messages": [system, user, assistant]}; an image part names its file under "image", relative to FOLDER. For Unsloth and Axolotl.
- *   metadata.jsonl  {"images_file_names": [paths], "messages": […]}; image parts are empty places. FOLDER is a Hugging Face "imagefolder" with it, whose
- *                   column "images" holds the opened pictures. For TRL and for scripts after the Gemma cookbook.
- * Content is always a list of parts, as chat templates of vision models take it. The question is that of [sentinel] prompt, the answer what the ranger
- * said, with review reasons by the rules. A picture whose content is no longer what was read is not copied, and its event stays out. */
+ *   training.jsonl         {"messages": [system, user, assistant]}; an image part names its file under "image", relative to FOLDER. For Unsloth, Axolotl.
+ *   images/metadata.jsonl  {"images_file_names": [names], "messages": […]}; image parts are empty places. With it FOLDER/images is a Hugging Face
+ *                          "imagefolder", whose column "images" holds the opened pictures. For TRL and scripts after the Gemma cookbook.
+ * (Not side by side: Hugging Face takes a file named training.jsonl for the whole of a folder.) Content is always a list of parts, as chat templates of
+ * vision models take it. The question is that of [sentinel] prompt, the answer what the ranger said, with review reasons by the rules. A picture whose
+ * content is no longer what was read is not copied, and its event stays out. */
 #include "base/json.h"
 #include "pipeline/cli/correction.h"
 #include "pipeline/cli/export.h"
@@ -17,10 +18,11 @@
 #include <string.h>
 
 #define PICTURE_LIMIT ((size_t)64 << 20)
+#define IMAGES        "images/"
 
 struct training {
     struct nj_export     *job;
-    struct nj_export_file named, folder; /* training.jsonl, metadata.jsonl */
+    struct nj_export_file named, folder; /* training.jsonl, images/metadata.jsonl */
     int64_t               unreadable;
     char                  why[1024];
 };
@@ -57,7 +59,7 @@ static nj_status on_frame(void *user, const char *const *names, const struct nj_
     uint8_t        *bytes = NULL;
     size_t          size  = 0;
     struct nj_error error = {0};
-    snprintf(name, sizeof name, "images/%s_%" PRId64 ".%s", example->id, nj_row_number(&row, "frame_index"),
+    snprintf(name, sizeof name, IMAGES "%s_%" PRId64 ".%s", example->id, nj_row_number(&row, "frame_index"),
              dot && !strcasecmp(dot, ".png") ? "png" : "jpg");
     nj_status status = nj_file_read(place, PICTURE_LIMIT, &bytes, &size, &error);
     if (status == NJ_OK && !content_is(bytes, size, nj_row_text(&row, "hash")))
@@ -110,8 +112,11 @@ static json_t *conversation(const struct example *example, const char *answer, b
             json_object_set(part, "image", json_array_get(example->images, image++));
     }
     json_array_append_new(messages, json_pack("{s:s, s:[{s:s, s:s}]}", "role", "assistant", "content", "type", "text", "text", answer));
-    if (!in_parts)
-        json_object_set(document, "images_file_names", example->images);
+    if (!in_parts) {
+        json_t *names = json_array();
+        json_array_foreach(example->images, at, part) json_array_append_new(names, json_string(json_string_value(part) + strlen(IMAGES)));
+        json_object_set_new(document, "images_file_names", names);
+    }
     return document;
 }
 
@@ -183,7 +188,8 @@ nj_status nj_export_training(struct nj_export *job)
     struct training training = {.job = job};
     char            named[4096], folder[4096], images[4096];
     if (!nj_path_join(named, sizeof named, job->output, "training.jsonl") ||
-        !nj_path_join(folder, sizeof folder, job->output, "metadata.jsonl") || !nj_path_join(images, sizeof images, job->output, "images"))
+        !nj_path_join(folder, sizeof folder, job->output, IMAGES "metadata.jsonl") ||
+        !nj_path_join(images, sizeof images, job->output, "images"))
         return nj_fail(&job->cli->error, "%s: the path is too long", job->output);
     nj_status status = nj_make_folders(images, &job->cli->error);
     if (status == NJ_OK)

@@ -67,6 +67,9 @@ static void close_day(struct nj_harvest *harvest)
             harvest->days -= NJ_HARVEST_DAYS;
         harvest->day_yield[harvest->days % NJ_HARVEST_DAYS] = fmax(harvest->today_wh, 0) / harvest->today_clear;
         harvest->days++;
+        if (harvest->long_days < NJ_HARVEST_LONG)
+            harvest->long_days++;
+        harvest->long_yield += (fmax(harvest->today_wh, 0) / harvest->today_clear - harvest->long_yield) / harvest->long_days;
     }
     harvest->today_wh = harvest->today_clear = 0;
 }
@@ -76,6 +79,12 @@ static double mean_yield(const struct nj_harvest *harvest)
     struct nj_sky sky;
     nj_harvest_sky(harvest, &sky);
     return (sky.yield[0] + sky.yield[1] + sky.yield[2]) / 3;
+}
+
+double nj_harvest_far_yield(const struct nj_harvest *harvest)
+{
+    double near = mean_yield(harvest);
+    return harvest->long_days ? (near + harvest->long_yield) / 2 : near;
 }
 
 /* Which hours bring more or less than their share: a slow correction, by what this stretch brought beside its day's yield. */

@@ -2,8 +2,8 @@
  *
  * What came in between two looks at the battery is what it rose by and what the board drew meanwhile. Set beside the light of a clear sky
  * (sun.h) that gives a yield: stored Wh for each Wh/m2 of clear sky, which holds panel size, dirt, shade, charger and cloud in one figure. Days are
- * kept as a ring of such yields; the near future looks like the last days, the far one like the last weeks, and a dark winter is taken to be
- * cloudier than the summer in which it is planned for. A battery that is full hides what the panel could have brought: such stretches count
+ * kept as a ring of such yields; the near future looks like the last days, the far one half like the last weeks and half like the last months, and a dark
+ * winter is taken to be cloudier than the summer in which it is planned for. A battery that is full hides what the panel could have brought: such stretches count
  * only as "at least". */
 #ifndef NJ_SCHEDULE_HARVEST_H
 #define NJ_SCHEDULE_HARVEST_H
@@ -13,6 +13,7 @@
 
 #define NJ_HARVEST_DAYS  32
 #define NJ_HARVEST_HOURS 24
+#define NJ_HARVEST_LONG  120
 #define NJ_HARVEST_SKIES 3 /* dark, middling and bright thirds of the days */
 
 struct nj_harvest {
@@ -20,6 +21,8 @@ struct nj_harvest {
     double  guess;                        /* yield before anything was learned */
     double  day_yield[NJ_HARVEST_DAYS];   /* ring of the last days */
     int32_t days;                         /* how many were ever added */
+    double  long_yield;                   /* mean of the last NJ_HARVEST_LONG days */
+    int32_t long_days;                    /* how many are in it */
     double  hour_share[NJ_HARVEST_HOURS]; /* what each solar hour brings beside the clear sky, mean 1: trees, hills */
     int64_t today;                        /* midnight of the day being added up; 0: none */
     double  today_wh, today_clear;        /* so far: stored Wh, Wh/m2 of clear sky (with hour_share) */
@@ -38,6 +41,9 @@ struct nj_sky {
     double stay;                    /* how likely tomorrow is today again, beyond chance */
 };
 void nj_harvest_sky(const struct nj_harvest *harvest, struct nj_sky *sky);
+
+/* Mean yield to expect weeks ahead. */
+double nj_harvest_far_yield(const struct nj_harvest *harvest);
 
 /* Factor on every yield for the season of `midnight_s`: 1 when days are longest, less by up to NJ_HARVEST_WINTER in a dark winter. */
 #define NJ_HARVEST_WINTER 0.45

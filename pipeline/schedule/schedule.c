@@ -83,7 +83,8 @@ static double mean_yield(const struct nj_schedule *schedule)
     return (sky.yield[0] + sky.yield[1] + sky.yield[2]) / NJ_HARVEST_SKIES;
 }
 
-/* Idle power from a dark night's sleep: boards that are "off" rarely draw what their maker says. */
+/* Idle power from a dark night's sleep: boards that are "off" rarely draw what their maker says. A sleep after work says nothing: gauges lag, and what falls
+ * then is the work's. */
 static void learn_idle(struct nj_schedule *schedule, double fall_wh, double seconds)
 {
     double watts = fall_wh * NJ_HOUR_S / seconds;
@@ -100,7 +101,7 @@ static void learn_stretch(struct nj_schedule *schedule, const struct nj_moment *
     double       rise    = moment->stored_wh - schedule->stored_wh;
     double       wh      = rise + drawn_w(schedule) * seconds / NJ_HOUR_S;
     bool         full    = moment->stored_wh > FULL * battery;
-    if (schedule->doing == NJ_DOING_SLEEP && seconds > 2 * NJ_HOUR_S && !full && moment->stored_wh > 0.02 * battery &&
+    if (schedule->doing == NJ_DOING_SLEEP && !schedule->worked && seconds > 2 * NJ_HOUR_S && !full && moment->stored_wh > 0.02 * battery &&
         !isnan(schedule->set.latitude) && nj_harvest_light(&schedule->harvest, schedule->now_s, now) < 1e-6)
         learn_idle(schedule, -rise, seconds);
     if (schedule->doing == NJ_DOING_WORK && !isnan(moment->panel_w) && !isnan(schedule->panel_w))
@@ -179,7 +180,18 @@ static bool sun_agrees(const struct nj_schedule *schedule, int64_t own_s, double
     return panel_w > 0.02 * set->panel_wp ? clear > 0 : clear < 0.5 * set->panel_wp;
 }
 
-/* Takes a jump of the wall clock out of the schedule's own time. */
+/* Takes a jump of the wall clock out of the schedule's own time. A clock that comes back from far away to within a day of that time was set right: how long
+ * the station lay without a clock was a guess, and ends here. */
+static void take_out(struct nj_schedule *schedule, const struct nj_moment *moment, int64_t jump)
+{
+    schedule->offset_s -= jump;
+    bool far = jump > 2 * NJ_DAY_S || jump < -2 * NJ_DAY_S, near = schedule->offset_s < NJ_DAY_S && schedule->offset_s > -NJ_DAY_S;
+    if (schedule->offset_s && far && near && sun_agrees(schedule, moment->wall_s, moment->panel_w)) {
+        schedule->offset_s = 0;
+        schedule->now_s    = moment->wall_s; /* nothing is learned from a stretch of unknown length */
+    }
+}
+
 static void check_clock(struct nj_schedule *schedule, const struct nj_moment *moment, enum nj_look why)
 {
     int64_t own = moment->wall_s + schedule->offset_s, late = moment->wall_s - schedule->alarm_s;
@@ -187,16 +199,16 @@ static void check_clock(struct nj_schedule *schedule, const struct nj_moment *mo
     if (why == NJ_LOOK_AGAIN) {
         int64_t jump = moment->wall_s - schedule->wall_s - (moment->monotonic_s - schedule->monotonic_s);
         if (jump > 5 || jump < -5)
-            schedule->offset_s -= jump;
+            take_out(schedule, moment, jump);
     } else if (alarm && (why == NJ_LOOK_ALARM || (why == NJ_LOOK_UNKNOWN && back))) {
         /* It rang on time, by a clock that has been set since. An hour late is the second alarm. */
         if (late < -60 || (late > SECOND_ALARM_S + 600 && cannot_have_died(schedule)))
-            schedule->offset_s -= late;
+            take_out(schedule, moment, late);
     } else if (alarm && why == NJ_LOOK_UNKNOWN && late > 2 * SECOND_ALARM_S && cannot_have_died(schedule)) {
         /* Woken by hand after two alarms that were not taken, or a clock that was set forward? */
         bool as_read = sun_agrees(schedule, own, moment->panel_w), as_armed = sun_agrees(schedule, own - late, moment->panel_w);
         if (as_armed && (!as_read || late > 36 * NJ_HOUR_S))
-            schedule->offset_s -= late;
+            take_out(schedule, moment, late);
     } else if (back)
         schedule->offset_s += schedule->now_s - own;
 }
@@ -226,7 +238,7 @@ void nj_schedule_look(struct nj_schedule *schedule, const struct nj_moment *mome
     schedule->doing       = NJ_DOING_WAKE;
     schedule->looked      = true;
     if (why != NJ_LOOK_AGAIN)
-        schedule->priced = false;
+        schedule->priced = schedule->worked = false;
 }
 
 int64_t nj_schedule_now(const struct nj_schedule *schedule)
@@ -483,7 +495,8 @@ void nj_schedule_ran(struct nj_schedule *schedule, const struct nj_moment *momen
         double in_wh = CHARGE * (moment->panel_w + schedule->panel_w) / 2 * seconds / NJ_HOUR_S;
         nj_cost_learn_watts(&schedule->cost, in_wh - moment->stored_wh + schedule->stored_wh, seconds);
     }
-    schedule->doing = NJ_DOING_WORK;
+    schedule->doing  = NJ_DOING_WORK;
+    schedule->worked = true;
     nj_schedule_look(schedule, moment, NJ_LOOK_AGAIN);
     count = complete && count < NJ_SCHEDULE_TOGETHER ? count : complete ? NJ_SCHEDULE_TOGETHER : 0;
     for (size_t i = 0; i < count; i++)

@@ -5,17 +5,18 @@
 #include <math.h>
 #include <string.h>
 
-#define DARK_DAYS   10   /* idle energy for so many days without any sun stays untouched ... */
-#define SNOW_DAYS   5    /* ... and for so many more in the middle of a snowy winter */
-#define DARK_SHARE  0.65 /* of the battery, at most, for both */
-#define PESSIMIST   0.65 /* share of the usual yield on which the plan for the winter rests */
-#define QUARTER_S   (6 * NJ_HOUR_S)
-#define QUARTERS    12   /* steps of the first three days: the deadline of what is fresh */
-#define FAR_DAYS    4    /* length of the far steps */
-#define NEARLY_FULL 0.94 /* the most that a reserve can ask for */
-#define LATE_DAYS   30.0 /* late work is offered to the price as if spread over so many days */
-#define DENSEST     1.7  /* interest for each unit: a sure single frame is 0.97 / 0.6 */
-#define LADDER      0.8
+#define DARK_DAYS    10   /* idle energy for so many days without any sun stays untouched ... */
+#define SNOW_DAYS    5    /* ... and for so many more in the middle of a snowy winter */
+#define DARK_SHARE   0.65 /* of the battery, at most, for both */
+#define PESSIMIST    0.65 /* share of the usual yield on which the plan for the winter rests */
+#define QUARTER_S    (6 * NJ_HOUR_S)
+#define QUARTERS     12   /* steps of the first three days: the deadline of what is fresh */
+#define FAR_DAYS     4    /* length of the far steps */
+#define NEARLY_FULL  0.94 /* the most that a reserve can ask for */
+#define FAR_SKY_DAYS 20.0 /* ahead, nothing of today's sky is left */
+#define LATE_DAYS    30.0 /* late work is offered to the price as if spread over so many days */
+#define DENSEST      1.7  /* interest for each unit: a sure single frame is 0.97 / 0.6 */
+#define LADDER       0.8
 
 unsigned nj_schedule_kind(double interest_per_unit)
 {
@@ -80,10 +81,9 @@ static double lean_wh(double rest, double usual, const double *sum, int from)
 static void fill_reserve(const struct nj_schedule *schedule, double reserve[NJ_SCHEDULE_AHEAD_DAYS + 1])
 {
     const struct nj_schedule_settings *set  = &schedule->set;
-    const struct nj_sky               *sky  = &schedule->sky;
     double                             rest = nj_schedule_resting_wh(schedule), need = 0;
-    double                             usual = PESSIMIST * (sky->yield[0] + sky->yield[1] + sky->yield[2]) / NJ_HARVEST_SKIES;
-    double                             mean = usual / PESSIMIST, sum[NJ_SCHEDULE_AHEAD_DAYS + 1] = {0};
+    double                             mean = nj_harvest_far_yield(&schedule->harvest), usual = PESSIMIST * mean;
+    double                             sum[NJ_SCHEDULE_AHEAD_DAYS + 1] = {0};
     for (int d = 0; d < NJ_SCHEDULE_AHEAD_DAYS; d++)
         sum[d + 1] = sum[d] + schedule->light_day[d];
     for (int d = NJ_SCHEDULE_AHEAD_DAYS; d >= 0; d--) {
@@ -152,6 +152,9 @@ void nj_schedule_set_price(struct nj_schedule *schedule, const struct nj_waiting
     }
     size_t  s  = 0;
     int64_t at = schedule->now_s;
+    /* The weeks to come are less like the last days than like the last months. */
+    double near_yield = (schedule->sky.yield[0] + schedule->sky.yield[1] + schedule->sky.yield[2]) / NJ_HARVEST_SKIES;
+    double far_factor = near_yield > 0 ? nj_harvest_far_yield(&schedule->harvest) / near_yield : 1;
     for (; s < (new_day ? NJ_PRICE_STEPS : NJ_PRICE_NEAR); s++) {
         bool                  quarter = s < QUARTERS;
         int64_t               length  = quarter ? QUARTER_S : s < NJ_PRICE_NEAR ? NJ_DAY_S : FAR_DAYS * NJ_DAY_S;
@@ -168,7 +171,8 @@ void nj_schedule_set_price(struct nj_schedule *schedule, const struct nj_waiting
         *step =
             (struct nj_price_step){.idle_wh = nj_schedule_resting_wh(schedule) * days, .reserve_wh = reserve[day], .next_day = last != day};
         for (int r = 0; r < NJ_HARVEST_SKIES; r++)
-            step->inflow_wh[r] = light * schedule->sky.yield[r];
+            step->inflow_wh[r] = light * schedule->sky.yield[r] *
+                                 (1 + (far_factor - 1) * fmin((double)(at - schedule->now_s) / (FAR_SKY_DAYS * NJ_DAY_S), 1));
         for (unsigned k = 0; k < NJ_SCHEDULE_KINDS; k++) {
             step->market.wh[fresh_bin[k]] += schedule->rate[k] * days * unit;
             if (quarter)

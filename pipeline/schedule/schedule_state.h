@@ -33,6 +33,7 @@ struct nj_schedule {
     double            through_wh;    /* that must have moved it since it said something else */
     enum nj_basis     basis;
     bool              blind, looked; /* blind: reckoned */
+    bool              worked;        /* in this waking, or in the last one before this sleep */
     enum nj_doing     doing;
     /* of this waking */
     int64_t         monotonic_s;

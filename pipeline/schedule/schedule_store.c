@@ -20,13 +20,16 @@ void nj_schedule_save(const struct nj_schedule *schedule, struct nj_text *json)
     const struct nj_cost    *c = &schedule->cost;
     nj_text_addf(json,
                  "{\"version\":2,\"days\":%" PRId32 ",\"today\":%" PRId64 ",\"rate_day\":%" PRId64 ",\"rate_days\":%" PRId32
-                 ",\"offset_s\":%" PRId64 ",\"alarm_s\":%" PRId64 ",\"now_s\":%" PRId64 ",\"wall_s\":%" PRId64 ",\"total_runs\":%" PRIu32,
+                 ",\"offset_s\":%" PRId64 ",\"alarm_s\":%" PRId64 ",\"now_s\":%" PRId64 ",\"wall_s\":%" PRId64 ",\"total_runs\":%" PRIu32
+                 ",\"worked\":%s",
                  h->days, h->today, schedule->rate_day, schedule->rate_days, schedule->offset_s, schedule->alarm_s, schedule->now_s,
-                 schedule->wall_s, c->total_runs);
+                 schedule->wall_s, c->total_runs, schedule->worked ? "true" : "false");
     const double single[] = {h->today_wh, h->today_clear, c->scale_s, c->watts, c->watts_weight, schedule->idle_w, schedule->stored_wh};
     save_numbers(json, "single", single, sizeof single / sizeof *single);
     const double gauge[] = {schedule->gauge_wh, schedule->through_wh};
     save_numbers(json, "gauge", gauge, 2);
+    const double far[] = {h->long_yield, h->long_days};
+    save_numbers(json, "far", far, 2);
     save_numbers(json, "day_yield", h->day_yield, NJ_HARVEST_DAYS);
     save_numbers(json, "hour_share", h->hour_share, NJ_HARVEST_HOURS);
     save_numbers(json, "rate", schedule->rate, NJ_SCHEDULE_KINDS);
@@ -57,7 +60,7 @@ nj_status nj_schedule_restore(struct nj_schedule *schedule, const char *json, si
 {
     struct nj_schedule *draft = malloc(sizeof *draft);
     json_t             *saved = NULL;
-    double              single[7], gauge[2], runs[NJ_COST_FRAMES * NJ_COST_TOKENS];
+    double              single[7], gauge[2], far[2] = {0}, runs[NJ_COST_FRAMES * NJ_COST_TOKENS];
     nj_status status = draft ? nj_json_parse("learned", json, size, &saved, error) : nj_fail(error, "no memory to restore the plan");
     if (status != NJ_OK)
         goto cleanup;
@@ -81,6 +84,11 @@ nj_status nj_schedule_restore(struct nj_schedule *schedule, const char *json, si
         status = nj_fail(error, "what was learned counts days that cannot be");
         goto cleanup;
     }
+    if (load_numbers(saved, "far", far, 2) && far[0] >= 0 && far[1] >= 0 &&
+        far[1] <= NJ_HARVEST_LONG) { /* versions before this key know only the ring */
+        h->long_yield = far[0];
+        h->long_days  = (int32_t)far[1];
+    }
     h->today          = json_integer_value(json_object_get(saved, "today"));
     h->today_wh       = single[0];
     h->today_clear    = single[1];
@@ -97,6 +105,7 @@ nj_status nj_schedule_restore(struct nj_schedule *schedule, const char *json, si
     draft->alarm_s    = json_integer_value(json_object_get(saved, "alarm_s"));
     draft->now_s      = json_integer_value(json_object_get(saved, "now_s"));
     draft->wall_s     = json_integer_value(json_object_get(saved, "wall_s"));
+    draft->worked     = json_is_true(json_object_get(saved, "worked"));
     draft->doing      = NJ_DOING_SLEEP;
     draft->looked     = draft->now_s != 0;
     draft->priced     = false;

@@ -56,11 +56,13 @@ nj_status nj_wake_open(const struct nj_conf *conf, const struct nj_clock *clock,
     }
     *out   = wake;
     status = nj_alarm_read(wake->alarm, &armed, &why);
-    if (status == NJ_OK && armed > wall_s(wake)) {
+    /* Nobody arms for a day that far: the clock was set back since, and that alarm may be years away. */
+    bool ahead = status == NJ_OK && armed > wall_s(wake), far = ahead && armed > wall_s(wake) + NJ_WAKE_FARTHEST_S;
+    if (ahead && !far) {
         wake->why = NJ_LOOK_OTHER;
         return NJ_OK;
     }
-    if (wake->any && status != NJ_ERROR)
+    if (wake->any && status != NJ_ERROR && !far)
         wake->why = NJ_LOOK_ALARM;
     status = nj_alarm_arm(wake->alarm, wall_s(wake) + NJ_WAKE_FALLBACK_S, &armed, &why);
     if (status != NJ_OK)

@@ -1,7 +1,8 @@
 /* wake.h: the next wake of this station, armed before anything else is done and after everything is.
  *
  * Opening comes first of all in a run, before the database, the lock and the model: whatever fails after it, the board wakes again. An alarm that lies
- * ahead already is left alone then (another run may be at work and have armed it); otherwise one an hour ahead is armed. Behind each alarm a second one
+ * ahead already is left alone then (another run may be at work and have armed it); otherwise one an hour ahead is armed, also when it lies so far ahead
+ * that the clock must have been set back. Behind each alarm a second one
  * is armed, an hour later, where the hardware has room for it (alarm.h). */
 #ifndef NJ_SCHEDULE_WAKE_H
 #define NJ_SCHEDULE_WAKE_H
@@ -11,8 +12,9 @@
 #include "db/db.h"
 #include "pipeline/schedule/schedule.h"
 
-#define NJ_WAKE_FALLBACK_S 3600 /* the alarm before work */
-#define NJ_WAKE_SECOND_S   3600 /* the second alarm behind the first */
+#define NJ_WAKE_FALLBACK_S 3600        /* the alarm before work */
+#define NJ_WAKE_SECOND_S   3600        /* the second alarm behind the first */
+#define NJ_WAKE_FARTHEST_S (2 * 86400) /* no alarm is ever armed so far ahead */
 
 struct nj_wake;
 

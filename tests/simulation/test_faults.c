@@ -166,6 +166,21 @@ static void own_time(void)
     moment.wall_s = START + 40 * 86400;
     nj_schedule_look(schedule, &moment, NJ_LOOK_AGAIN);
     CHECK(nj_schedule_now(schedule) == decision.until_s + 100, "set while awake: a hundred seconds are a hundred seconds");
+
+    /* The clock dies once more, and with it the alarm: the station lies half a day longer than it knows. Then the clock is set right. */
+    int64_t real = moment.wall_s = nj_schedule_now(schedule) + 50 * 86400;
+    moment.monotonic_s += 50 * 86400;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_AGAIN);
+    nj_schedule_decide(schedule, NULL, 0, &decision);
+    real += decision.until_s - moment.wall_s + 12 * 3600;
+    moment.wall_s = 7000;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_UNKNOWN);
+    CHECK(nj_schedule_now(schedule) == real - 12 * 3600, "who woke the station is not known: the time is taken to be that of the alarm");
+    moment.monotonic_s += 100;
+    moment.wall_s = real + 100;
+    nj_schedule_look(schedule, &moment, NJ_LOOK_AGAIN);
+    CHECK(nj_schedule_now(schedule) == real + 100 && nj_schedule_offset(schedule) == 0,
+          "a clock that comes back to within a day was set right");
     nj_schedule_close(schedule);
 }
 

@@ -7,6 +7,7 @@ SHARED=${NJ_SHARED:-../shared}
 [ -f "$SHARED/reference/manifest.json" ] || SHARED=
 SCRATCH=$(mktemp -d)
 trap 'rm -rf "$SCRATCH"' EXIT
+export XDG_CACHE_HOME="$SCRATCH/cache"
 tap_count=0
 tap_failed=0
 

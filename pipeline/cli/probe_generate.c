@@ -1,6 +1,6 @@
 /* probe_generate.c: `probe generate`, the likeliest continuation of a prompt, id by id. */
-#include "base/file.h"
 #include "base/text.h"
+#include "pipeline/cli/open_schema.h"
 #include "pipeline/cli/session.h"
 #include "pipeline/constrain/generate.h"
 
@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SCHEMA_LIMIT ((size_t)64 << 20)
 
 static int32_t largest(const float *logits, uint32_t count)
 {
@@ -150,17 +148,6 @@ static nj_status print_free_text(struct nj_session *session, const struct nj_pro
     return status;
 }
 
-static nj_status compile(const char *path, struct nj_grammar **out, struct nj_error *error)
-{
-    uint8_t  *text;
-    size_t    size;
-    nj_status status = nj_file_read(path, SCHEMA_LIMIT, &text, &size, error);
-    if (status == NJ_OK)
-        status = nj_grammar_compile_text(path, (const char *)text, size, NULL, out, error);
-    free(text);
-    return status;
-}
-
 static nj_status print_document(struct nj_session *session, const struct nj_prompt *prompt, const struct nj_probe_options *options,
                                 struct nj_error *error)
 {
@@ -169,7 +156,7 @@ static nj_status print_document(struct nj_session *session, const struct nj_prom
     struct nj_grammar    *grammar    = NULL;
     struct nj_generation  answer     = {
              .prompt = prompt->ids.data, .prompt_count = prompt->ids.count, .features = prompt->features, .limit = options->tokens};
-    nj_status status = compile(options->schema, &grammar, error);
+    nj_status status = nj_cli_schema_open(options->schema, &grammar, error);
     if (status == NJ_OK)
         status = nj_weights_tokenizer(session->weights, &tokenizer, error);
     if (status == NJ_OK)

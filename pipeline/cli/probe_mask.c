@@ -1,10 +1,10 @@
 /* probe_mask.c: `probe mask`, the ids that a schema lets come next. */
-#include "base/file.h"
 #include "base/json.h"
 #include "base/npy.h"
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/cli.h"
 #include "pipeline/cli/open_model.h"
+#include "pipeline/cli/open_schema.h"
 #include "pipeline/cli/session.h"
 #include "pipeline/constrain/constraint.h"
 
@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define CASES_LIMIT  ((size_t)1 << 30)
-#define SCHEMA_LIMIT ((size_t)64 << 20)
 #define SCHEMAS_KEPT 64
 
 struct schema { /* one that was asked for, and what became of it */
@@ -76,17 +75,13 @@ static nj_status find_schema(struct masker *m, const char *path, struct schema *
     if (m->schema_count == SCHEMAS_KEPT)
         schema_close(&m->schemas[--m->schema_count]);
     struct schema *s = *out = &m->schemas[m->schema_count];
-    uint8_t       *text     = NULL;
-    size_t         size;
-    *s      = (struct schema){0};
-    s->path = strdup(path);
+    *s                      = (struct schema){0};
+    s->path                 = strdup(path);
     if (!s->path)
         return nj_fail(error, "no memory for the name of a schema");
     m->schema_count++;
-    if (nj_file_read(path, SCHEMA_LIMIT, &text, &size, &s->error) == NJ_OK &&
-        nj_grammar_compile_text(path, (const char *)text, size, NULL, &s->grammar, &s->error) == NJ_OK)
+    if (nj_cli_schema_open(path, &s->grammar, &s->error) == NJ_OK)
         nj_constraint_open(s->grammar, m->vocabulary, &s->constraint, &s->error);
-    free(text);
     return NJ_OK;
 }
 
@@ -188,10 +183,11 @@ static nj_status one_case(struct masker *m, const char *name, const json_t *row,
     if (!path || !json_is_array(list))
         return nj_fail(error, "%s: {\"schema\": FILE, \"ids\": [...]} is expected", name);
     for (size_t i = 0; i < json_array_size(list) && status == NJ_OK; i++) {
-        const json_t *id = json_array_get(list, i);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
+        const json_t *id    = json_array_get(list, i);
+        bool          known = json_integer_value(id) >= 0 && json_integer_value(id) <= INT32_MAX; /* what is no id is never allowed */
+        if (!json_is_integer(id))
             status = nj_fail(error, "%s: element %zu of \"ids\" is not an id", name, i);
-        else if (!nj_ids_add(&ids, (int32_t)json_integer_value(id)))
+        else if (!nj_ids_add(&ids, known ? (int32_t)json_integer_value(id) : -1))
             status = nj_fail(error, "%s: no memory for its ids", name);
     }
     if (status == NJ_OK)

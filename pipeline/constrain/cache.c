@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MAGIC      0x4e4a4752u /* reads differently where bytes stand the other way round */
-#define FORMAT     1u          /* counts every change of tables.h or of what a schema compiles to */
+#define FORMAT     2u          /* counts every change of tables.h or of what a schema compiles to */
 #define FILE_LIMIT ((size_t)512 << 20)
 #define TABLES     12
 #define ALIGNMENT  16u

@@ -20,37 +20,67 @@ static const struct nj_gguf_value *find(const struct nj_gguf *gguf, const char *
     return nj_gguf_find(gguf, name);
 }
 
-/* A whole number; anything else is left to the checks of config.c, which name the key. */
-static void set_whole(json_t *object, const char *key, const struct nj_gguf *gguf, const char *prefix, const char *gguf_key)
+/* A number that is there must be one; what is not there is left to the checks of config.c, which name the key. */
+static nj_status read_number(const struct nj_gguf *gguf, const char *prefix, const char *key, uint64_t index, bool whole, double *out,
+                             bool *found, struct nj_error *error)
 {
-    double number;
-    if (nj_gguf_number(find(gguf, prefix, gguf_key), 0, &number) && fabs(number) < 1e15)
-        json_object_set_new(object, key, json_integer((json_int_t)number));
+    const struct nj_gguf_value *value = find(gguf, prefix, key);
+    *found                            = value != NULL;
+    if (value && (!nj_gguf_number(value, index, out) || !isfinite(*out) || (whole && (fabs(*out) > 1e15 || *out != floor(*out)))))
+        return nj_fail(error, "metadata %s.%s: not a %s", prefix, key, whole ? "whole number" : "number");
+    return NJ_OK;
 }
 
-static void set_real(json_t *object, const char *key, const struct nj_gguf *gguf, const char *prefix, const char *gguf_key)
+static nj_status set_whole(json_t *object, const char *key, const struct nj_gguf *gguf, const char *prefix, const char *gguf_key,
+                           struct nj_error *error)
 {
     double number;
+    bool   found;
+    NJ_TRY(read_number(gguf, prefix, gguf_key, 0, true, &number, &found, error));
+    if (found)
+        json_object_set_new(object, key, json_integer((json_int_t)number));
+    return NJ_OK;
+}
+
+static nj_status set_real(json_t *object, const char *key, const struct nj_gguf *gguf, const char *prefix, const char *gguf_key,
+                          struct nj_error *error)
+{
+    double number;
+    bool   found;
     char   text[32];
-    if (!nj_gguf_number(find(gguf, prefix, gguf_key), 0, &number) || !isfinite(number))
-        return;
+    NJ_TRY(read_number(gguf, prefix, gguf_key, 0, false, &number, &found, error));
+    if (!found)
+        return NJ_OK;
     snprintf(text, sizeof text, "%.7g", number); /* stored as fp32: 1e-06, not 9.99999997e-07 */
     json_object_set_new(object, key, json_real(strtod(text, NULL)));
+    return NJ_OK;
+}
+
+/* Keys that config.json may leave out, being what everybody assumes, and that a GGUF always has. */
+static nj_status check_complete(const struct nj_gguf *gguf, struct nj_error *error)
+{
+    static const char *const needed[] = {"attention.sliding_window", "attention.layer_norm_rms_epsilon", "rope.freq_base"};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!find(gguf, "gemma4", needed[i]))
+            return nj_fail(error, "metadata gemma4.%s: missing", needed[i]);
+    return NJ_OK;
 }
 
 /* One number for all layers, or a list of one for each. */
-static void set_widths(json_t *text, const struct nj_gguf *gguf)
+static nj_status set_widths(json_t *text, const struct nj_gguf *gguf, struct nj_error *error)
 {
     const struct nj_gguf_value *value = nj_gguf_find(gguf, "gemma4.feed_forward_length");
-    double                      number;
-    if (!value || !value->array) {
-        set_whole(text, "intermediate_size", gguf, "gemma4", "feed_forward_length");
-        return;
-    }
+    if (!value || !value->array)
+        return set_whole(text, "intermediate_size", gguf, "gemma4", "feed_forward_length", error);
     json_t *list = json_array();
-    for (uint64_t i = 0; i < value->count && i <= NJ_MAX_LAYERS && nj_gguf_number(value, i, &number); i++)
-        json_array_append_new(list, json_integer((json_int_t)fmin(fmax(number, -1), 1e9)));
     json_object_set_new(text, "intermediate_size", list);
+    for (uint64_t i = 0; i < value->count && i <= NJ_MAX_LAYERS; i++) {
+        double number;
+        bool   found;
+        NJ_TRY(read_number(gguf, "gemma4", "feed_forward_length", i, true, &number, &found, error));
+        json_array_append_new(list, json_integer((json_int_t)number));
+    }
+    return NJ_OK;
 }
 
 static nj_status set_kv_heads(json_t *text, const struct nj_gguf *gguf, struct nj_error *error)
@@ -60,8 +90,7 @@ static nj_status set_kv_heads(json_t *text, const struct nj_gguf *gguf, struct n
     for (uint64_t i = 0; value && i < value->count; i++)
         if (!nj_gguf_number(value, i, &number) || !nj_gguf_number(value, 0, &first) || number != first)
             return nj_fail(error, "gemma4.attention.head_count_kv: different numbers in different layers are not supported");
-    set_whole(text, "num_key_value_heads", gguf, "gemma4", "attention.head_count_kv");
-    return NJ_OK;
+    return set_whole(text, "num_key_value_heads", gguf, "gemma4", "attention.head_count_kv", error);
 }
 
 static nj_status set_layer_types(json_t *text, const struct nj_gguf *gguf, struct nj_error *error)
@@ -104,7 +133,7 @@ static nj_status rotary_factor(const struct nj_tensors *tensors, double *out, st
 }
 
 /* Ids of the tokens that the config names, from the spellings in the vocabulary. */
-static void set_token_ids(json_t *config, json_t *text, const struct nj_gguf *gguf)
+static nj_status set_token_ids(json_t *config, json_t *text, const struct nj_gguf *gguf, struct nj_error *error)
 {
     static const struct {
         const char *spelling, *key;
@@ -126,8 +155,8 @@ static void set_token_ids(json_t *config, json_t *text, const struct nj_gguf *gg
                 json_array_append_new(eos, json_integer((json_int_t)index - 1));
     }
     json_object_set_new(config, "eos_token_id", eos);
-    set_whole(text, "bos_token_id", gguf, "tokenizer.ggml", "bos_token_id");
-    set_whole(text, "pad_token_id", gguf, "tokenizer.ggml", "padding_token_id");
+    NJ_TRY(set_whole(text, "bos_token_id", gguf, "tokenizer.ggml", "bos_token_id", error));
+    return set_whole(text, "pad_token_id", gguf, "tokenizer.ggml", "padding_token_id", error);
 }
 
 static nj_status text_config(const struct nj_gguf *gguf, const struct nj_tensors *tensors, json_t *text, struct nj_error *error)
@@ -147,9 +176,10 @@ static nj_status text_config(const struct nj_gguf *gguf, const struct nj_tensors
                            *per_layer = nj_tensors_find(tensors, "embed_tokens_per_layer.weight");
     json_t *sliding = json_pack("{s:s}", "rope_type", "default"), *full = json_pack("{s:s}", "rope_type", "proportional");
     double  factor;
+    NJ_TRY(check_complete(gguf, error));
     json_object_set_new(text, "rope_parameters", json_pack("{s:o, s:o}", "sliding_attention", sliding, "full_attention", full));
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        set_whole(text, whole[i].key, gguf, "gemma4", whole[i].gguf);
+        NJ_TRY(set_whole(text, whole[i].key, gguf, "gemma4", whole[i].gguf, error));
     json_object_set_new(text, "model_type", json_string("gemma4_text"));
     json_object_set_new(text, "hidden_activation", json_string("gelu_pytorch_tanh"));
     if (embedding && embedding->rank == 2)
@@ -158,18 +188,19 @@ static nj_status text_config(const struct nj_gguf *gguf, const struct nj_tensors
         json_object_set_new(text, "vocab_size_per_layer_input", json_integer((json_int_t)per_layer->shape[0]));
     json_object_set_new(text, "use_double_wide_mlp", json_false());
     json_object_set_new(text, "tie_word_embeddings", json_boolean(!nj_tensors_find(tensors, "lm_head.weight")));
-    set_real(text, "rms_norm_eps", gguf, "gemma4", "attention.layer_norm_rms_epsilon");
-    set_real(text, "final_logit_softcapping", gguf, "gemma4", "final_logit_softcapping");
-    set_real(full, "rope_theta", gguf, "gemma4", "rope.freq_base");
-    set_real(sliding, "rope_theta", gguf, "gemma4", "rope.freq_base_swa");
+    json_object_set_new(text, "final_logit_softcapping", json_real(30)); /* as llama.cpp has it, where nothing else is said */
+    NJ_TRY(set_real(text, "rms_norm_eps", gguf, "gemma4", "attention.layer_norm_rms_epsilon", error));
+    NJ_TRY(set_real(text, "final_logit_softcapping", gguf, "gemma4", "final_logit_softcapping", error));
+    NJ_TRY(set_real(full, "rope_theta", gguf, "gemma4", "rope.freq_base", error));
+    NJ_TRY(set_real(sliding, "rope_theta", gguf, "gemma4", "rope.freq_base_swa", error));
     NJ_TRY(rotary_factor(tensors, &factor, error));
     json_object_set_new(full, "partial_rotary_factor", json_real(factor));
-    set_widths(text, gguf);
+    NJ_TRY(set_widths(text, gguf, error));
     NJ_TRY(set_kv_heads(text, gguf, error));
     return set_layer_types(text, gguf, error);
 }
 
-static json_t *vision_config(const struct nj_gguf *gguf, const struct nj_tensors *tensors)
+static nj_status vision_config(const struct nj_gguf *gguf, const struct nj_tensors *tensors, json_t *config, struct nj_error *error)
 {
     static const struct {
         const char *key, *gguf;
@@ -179,17 +210,18 @@ static json_t *vision_config(const struct nj_gguf *gguf, const struct nj_tensors
     const struct nj_tensor *table = nj_tensors_find(tensors, "vision_tower.patch_embedder.position_embedding_table");
     json_t *vision = json_pack("{s:s, s:s, s:b, s:{s:s, s:f}}", "model_type", "gemma4_vision", "hidden_activation", "gelu_pytorch_tanh",
                                "use_clipped_linears", 1, "rope_parameters", "rope_type", "default", "rope_theta", 100.0);
+    json_object_set_new(config, "vision_config", vision);
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        set_whole(vision, whole[i].key, gguf, "clip.vision", whole[i].gguf);
+        NJ_TRY(set_whole(vision, whole[i].key, gguf, "clip.vision", whole[i].gguf, error));
     json_int_t heads = json_integer_value(json_object_get(vision, "num_attention_heads"));
     json_object_set(vision, "num_key_value_heads", json_object_get(vision, "num_attention_heads"));
     if (heads > 0)
         json_object_set_new(vision, "head_dim", json_integer(json_integer_value(json_object_get(vision, "hidden_size")) / heads));
-    set_real(vision, "rms_norm_eps", gguf, "clip.vision", "attention.layer_norm_epsilon");
+    NJ_TRY(set_real(vision, "rms_norm_eps", gguf, "clip.vision", "attention.layer_norm_epsilon", error));
     if (table && table->rank == 3)
         json_object_set_new(vision, "position_embedding_size", json_integer((json_int_t)table->shape[1]));
     json_object_set_new(vision, "standardize", json_boolean(nj_tensors_find(tensors, "vision_tower.std_bias") != NULL));
-    return vision;
+    return NJ_OK;
 }
 
 /* ---- Tensors whose layout differs ---- */
@@ -299,8 +331,8 @@ static nj_status open_companion(struct nj_checkpoint *checkpoint, const char *pa
         status = nj_tensors_index(&checkpoint->tensors, error);
     if (status == NJ_OK)
         status = turn_patches(checkpoint, error);
-    if (status == NJ_OK)
-        json_object_set_new(config, "vision_config", vision_config(&gguf, &checkpoint->tensors));
+    if (status == NJ_OK && (status = vision_config(&gguf, &checkpoint->tensors, config, error)) != NJ_OK)
+        nj_error_prefix(error, "%s", path);
     nj_gguf_close(&gguf);
     return status;
 }
@@ -322,12 +354,11 @@ static nj_status open_text(struct nj_checkpoint *checkpoint, json_t *config, jso
     nj_status status = nj_tensors_index(&checkpoint->tensors, error);
     if (status == NJ_OK)
         status = check_kind(&gguf, &checkpoint->tensors, error);
-    if (status == NJ_OK && (status = text_config(&gguf, &checkpoint->tensors, text, error)) != NJ_OK)
+    if (status == NJ_OK && ((status = text_config(&gguf, &checkpoint->tensors, text, error)) != NJ_OK ||
+                            (status = set_token_ids(config, text, &gguf, error)) != NJ_OK))
         nj_error_prefix(error, "%s", checkpoint->path);
-    if (status == NJ_OK) {
-        set_token_ids(config, text, &gguf);
+    if (status == NJ_OK)
         status = note_template(checkpoint, &gguf, error);
-    }
     nj_gguf_close(&gguf);
     return status;
 }

@@ -188,6 +188,50 @@ static void check_tables(void)
 
 /* ---- Fused queries, keys and values: the reference has no such file, so one is made from one that has them apart. ---- */
 
+/* A key that is missing, or whose value is no number where one belongs: said by name, not guessed. `type` is what the file's u32 is called instead. */
+static void check_metadata(void)
+{
+    static const struct {
+        const char *key;
+        uint8_t     type;
+        const char *sentence;
+    } cases[] = {
+        {"gemma4.attention.sliding_window", 0, "gemma4.attention.sliding_window: missing"},
+        {"gemma4.attention.layer_norm_rms_epsilon", 0, "layer_norm_rms_epsilon: missing"},
+        {"gemma4.rope.freq_base", 0, "gemma4.rope.freq_base: missing"},
+        {"gemma4.attention.head_count", 0, "num_attention_heads: missing"},
+        {"gemma4.final_logit_softcapping", 0, NULL}, /* 30, as it is in the file */
+        {"gemma4.block_count", NJ_GGUF_F32, "gemma4.block_count: not a whole number"},
+        {"gemma4.attention.sliding_window", NJ_GGUF_F32, "gemma4.attention.sliding_window: not a whole number"},
+    };
+    char            file[] = "/tmp/nightjar-gguf-XXXXXX";
+    struct nj_error error  = {0};
+    uint8_t        *bytes;
+    size_t          size;
+    close(mkstemp(file));
+    golden_must(nj_file_read(golden_path("gguf/tiny-text-f16.gguf"), 64u << 20, &bytes, &size, &error), &error);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct nj_weights *weights;
+        size_t             length = strlen(cases[i].key), at = 0;
+        uint64_t           said = 0;
+        while (at + length + 12 < size && (memcpy(&said, bytes + at, 8), said != length || memcmp(bytes + at + 8, cases[i].key, length)))
+            at++;
+        uint8_t *last = bytes + at + 8 + length - 1, *type = last + 1, before[2] = {*last, *type};
+        *last = cases[i].type ? *last : '?';
+        *type = cases[i].type ? cases[i].type : *type;
+        golden_must(nj_file_write_atomic(file, bytes, size, &error), &error);
+        *last            = before[0];
+        *type            = before[1];
+        nj_status status = nj_weights_open(file, NULL, &weights, &error);
+        CHECK(cases[i].sentence ? status == NJ_ERROR && strstr(error.text, cases[i].sentence)
+                                : status == NJ_OK && weights->config.text.softcap == 30,
+              "%s %s: %s", cases[i].key, cases[i].type ? "of another type" : "left out", status == NJ_OK ? "opens" : error.text);
+        nj_weights_close(weights);
+    }
+    free(bytes);
+    unlink(file);
+}
+
 static void put(FILE *out, uint64_t value, size_t size)
 {
     fwrite(&value, 1, size, out);
@@ -301,6 +345,7 @@ int main(void)
     check_tokenizer();
     check_files();
     check_text_folder();
+    check_metadata();
     check_tables();
     check_fused();
     return tap_done();

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void *nj_checkpoint_alloc(struct nj_checkpoint *checkpoint, size_t size)
 {
@@ -41,6 +42,25 @@ void nj_checkpoint_close(struct nj_checkpoint *checkpoint)
     json_decref(checkpoint->metadata);
     json_decref(checkpoint->matrices);
     free(checkpoint);
+}
+
+static bool is_mapped(const struct nj_checkpoint *checkpoint, const uint8_t *data, uint64_t size)
+{
+    for (size_t i = 0; i < checkpoint->map_count; i++) {
+        const struct nj_map *map = &checkpoint->maps[i];
+        if (map->data && data >= map->data && size <= map->size && (uint64_t)(data - map->data) <= map->size - size)
+            return true;
+    }
+    return false;
+}
+
+void nj_checkpoint_release(const struct nj_checkpoint *checkpoint, const struct nj_matrix *matrix)
+{
+    uint64_t  size  = matrix->format == NJ_W4_PANELS ? nj_w4_panels(matrix->rows) * nj_w4_panel_bytes(matrix->cols) * matrix->panel_step
+                                                     : matrix->rows * nj_format_row_bytes(matrix->format, matrix->cols);
+    uintptr_t begin = ((uintptr_t)matrix->data + 4095) / 4096 * 4096, end = ((uintptr_t)matrix->data + size) / 4096 * 4096;
+    if (end > begin && is_mapped(checkpoint, matrix->data, size))
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 bool nj_dtype_format(enum nj_dtype dtype, enum nj_format *format)

@@ -40,6 +40,9 @@ nj_status nj_checkpoint_matrix(struct nj_checkpoint *checkpoint, const char *nam
 nj_status nj_checkpoint_vector(struct nj_checkpoint *checkpoint, const char *name, uint64_t count, const float **out,
                                struct nj_error *error);
 
+/* Gives back the pages that a matrix was read from, if a map holds them: they can be read again. Memory that the checkpoint owns is left as it is. */
+void nj_checkpoint_release(const struct nj_checkpoint *checkpoint, const struct nj_matrix *matrix);
+
 /* Whether the format of a plain or block tensor is one that matrices can have. */
 bool nj_dtype_format(enum nj_dtype dtype, enum nj_format *format);
 

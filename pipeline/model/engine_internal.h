@@ -66,7 +66,8 @@ struct nj_sequence {
     uint32_t          length_before, reach_before; /* during a step: what to return to when it fails */
     bool              in_step;
     struct nj_cache   kv[NJ_MAX_LAYERS]; /* absent (slots == 0) in layers that share another's */
-    uint8_t          *arena;             /* all of them: sliding layers first, then full ones */
+    uint8_t          *arena;             /* all of them: sliding layers first, then full ones; on a cache line of its own in `memory` */
+    void             *memory;
     size_t            arena_bytes, sliding_bytes;
     uint8_t          *backup; /* [sliding_bytes] as they were before a step of several passes; made when first needed */
     bool              backup_valid;

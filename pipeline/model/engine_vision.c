@@ -17,8 +17,9 @@ struct tower {
     uint32_t                        cells;            /* soft tokens */
     float                          *x, *normed, *out; /* [count][hidden] */
     float                          *q, *k, *v;        /* [count][hidden] */
-    float                          *gate, *up;        /* [count][intermediate] */
-    float                          *clamped;          /* [count][widest input] */
+    uint32_t                        block;            /* patches that go through the MLP together */
+    float                          *gate, *up;        /* [block][intermediate] */
+    float                          *clamped;          /* [count][hidden], or [block][intermediate] */
     float                          *cosine, *sine;    /* [longest side in patches][head_dim / 4] */
     float                          *scores;           /* exact: [threads][count] */
     float                          *keys, *values;    /* fast: [heads], as kernels.h says */
@@ -128,8 +129,8 @@ struct clipped {
     float                   *out;
 };
 
-/* `count` of them, at most 3. Those with the same input bounds (all, in checkpoints seen so far) share the clamped input. */
-static void clipped_linears(struct tower *tower, const struct clipped *list, size_t count, const float *x)
+/* `count` of them, at most 3, on n patches. Those with the same input bounds (all, in checkpoints seen so far) share the clamped input. */
+static void clipped_linears(struct tower *tower, const struct clipped *list, size_t count, const float *x, uint32_t n)
 {
     struct clamp_input job = {tower, x};
     for (size_t first = 0, end; first < count; first = end) {
@@ -140,15 +141,15 @@ static void clipped_linears(struct tower *tower, const struct clipped *list, siz
              end < count && list[end].clip->input_min == tower->clip->input_min && list[end].clip->input_max == tower->clip->input_max;
              end++)
             products[end - first] = (struct nj_product){.linear = list[end].linear, .out = list[end].out};
-        nj_pool_run(tower->engine->pool, tower->count, clamp_input_row, &job);
-        nj_input_set(&input, tower->clamped, tower->count, tower->clip->weight.cols);
+        nj_pool_run(tower->engine->pool, n, clamp_input_row, &job);
+        nj_input_set(&input, tower->clamped, n, tower->clip->weight.cols);
         input.patches = true;
         nj_linear(tower->engine, &input, products, end - first);
     }
     for (size_t i = 0; i < count; i++) {
         tower->clip     = list[i].clip;
         tower->clip_out = list[i].out;
-        each_patch(tower, clamp_output_row);
+        nj_pool_run(tower->engine->pool, n, clamp_output_row, tower);
     }
 }
 
@@ -253,27 +254,40 @@ static void gate_row(void *arg, size_t index, unsigned thread)
     tower->engine->kernels.gelu_mul(gate, tower->up + index * width, width, gate);
 }
 
+/* A block of patches at a time: what lies between its products is the largest that a picture needs. */
+static void mlp_block(struct tower *tower)
+{
+    const struct nj_vision_layer   *layer   = tower->layer;
+    const struct nj_vision_linears *linears = tower->linears;
+    const struct clipped            mlp[]   = {{&layer->gate, &linears->gate, tower->gate}, {&layer->up, &linears->up, tower->up}};
+    for (uint32_t first = 0; first < tower->count; first += tower->block) {
+        uint32_t             n      = tower->count - first < tower->block ? tower->count - first : tower->block;
+        size_t               at     = (size_t)first * config_of(tower)->hidden_size;
+        const struct clipped down[] = {{&layer->down, &linears->down, tower->out + at}};
+        clipped_linears(tower, mlp, 2, tower->normed + at, n);
+        nj_pool_run(tower->engine->pool, n, gate_row, tower);
+        clipped_linears(tower, down, 1, tower->gate, n);
+    }
+}
+
 static void encoder_layer(struct tower *tower)
 {
     const struct nj_vision_layer   *layer   = tower->layer;
     const struct nj_vision_linears *linears = tower->linears;
     const struct clipped            qkv[]   = {
                      {&layer->q, &linears->q, tower->q}, {&layer->k, &linears->k, tower->k}, {&layer->v, &linears->v, tower->v}};
-    const struct clipped o[] = {{&layer->o, &linears->o, tower->out}}, down[] = {{&layer->down, &linears->down, tower->out}};
-    const struct clipped mlp[] = {{&layer->gate, &linears->gate, tower->gate}, {&layer->up, &linears->up, tower->up}};
-    tower->norm                = layer->input_norm;
+    const struct clipped o[] = {{&layer->o, &linears->o, tower->out}};
+    tower->norm              = layer->input_norm;
     each_patch(tower, norm_row);
-    clipped_linears(tower, qkv, 3, tower->normed);
+    clipped_linears(tower, qkv, 3, tower->normed, tower->count);
     each_patch(tower, heads_row);
     attend(tower);
-    clipped_linears(tower, o, 1, tower->normed);
+    clipped_linears(tower, o, 1, tower->normed, tower->count);
     tower->norm = layer->post_attention_norm;
     each_patch(tower, add_normed_row);
     tower->norm = layer->pre_mlp_norm;
     each_patch(tower, norm_row);
-    clipped_linears(tower, mlp, 2, tower->normed);
-    each_patch(tower, gate_row);
-    clipped_linears(tower, down, 1, tower->gate);
+    mlp_block(tower);
     tower->norm = layer->post_mlp_norm;
     each_patch(tower, add_normed_row);
 }
@@ -319,7 +333,7 @@ static nj_status make_room(struct tower *tower, uint32_t longest, float **memory
 {
     const struct nj_vision_config *config = config_of(tower);
     size_t                         hidden = nj_size_mul(tower->count, config->hidden_size);
-    size_t                         mlp    = nj_size_mul(tower->count, config->intermediate_size);
+    size_t                         mlp    = nj_size_mul(tower->block, config->intermediate_size);
     size_t                         pixels = nj_size_mul(tower->count, (size_t)config->patch_size * config->patch_size * 3);
     size_t                         angles = nj_size_mul(longest, config->head_dim / 4);
     size_t                         widest = hidden > mlp ? hidden : mlp;
@@ -367,6 +381,7 @@ nj_status nj_engine_vision(struct nj_engine *engine, const uint8_t *rgb, uint32_
     uint32_t down    = height / config->patch_size;
     tower.across     = width / config->patch_size;
     tower.count      = tower.across * down;
+    tower.block      = tower.count < engine->pass_rows ? tower.count : engine->pass_rows;
     tower.slots      = (tower.count + 15) / 16 * 16;
     tower.cells      = tower.count / (config->pooling_kernel * config->pooling_kernel);
     uint32_t longest = tower.across > down ? tower.across : down;
@@ -381,6 +396,7 @@ nj_status nj_engine_vision(struct nj_engine *engine, const uint8_t *rgb, uint32_
         tower.layer   = &weights->vision[layer];
         tower.linears = &engine->vision[layer];
         encoder_layer(&tower);
+        nj_weights_release_vision(weights, layer);
         if (nj_engine_stopped(engine))
             status = nj_fail_as(NJ_STOPPED, error, "stopped after layer %u of %u of the vision tower", layer + 1, config->layers);
     }

@@ -170,7 +170,7 @@ static nj_status write_module(struct work *work, struct nj_writer *writer, struc
         if (status == NJ_OK)
             status = nj_row_work_report(&work->rows, work->done + at * row_bytes, work->total, error);
         if (module->module->kind == NJ_MODULE_TABLE || module->module->kind == NJ_MODULE_HEAD)
-            nj_release_pages(&work->rows, module->rows.matrix);
+            nj_checkpoint_release(work->rows.source, module->rows.matrix);
     }
     const int64_t shape[2] = {module->rows.rows, module->rows.cols};
     if (status == NJ_OK && module->format == NJ_W4_ROWS)

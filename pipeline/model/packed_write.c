@@ -223,7 +223,7 @@ static nj_status write_portions(struct work *work, const struct unit *unit, uint
             NJ_TRY(nj_writer_write(work->writer, work->batch, bytes, error));
         NJ_TRY(report(work, error));
         if (entry->module->kind == NJ_MODULE_TABLE || entry->module->kind == NJ_MODULE_HEAD)
-            nj_release_pages(&work->rows, entry->rows.matrix);
+            nj_checkpoint_release(work->rows.source, entry->rows.matrix);
     }
     return portion->scale_bytes ? nj_writer_write(work->writer, work->scales, count * portion->scale_bytes, error) : NJ_OK;
 }

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 nj_status nj_row_work_open(struct nj_row_work *work, const struct nj_plan *plan, const struct nj_write_options *options,
                            struct nj_error *error)
@@ -98,25 +97,6 @@ void nj_row_work_rows(const struct nj_row_work *work, const struct nj_plan_modul
     nj_pool_run(work->options->pool, count, fill_row, &portion);
 }
 
-static bool is_mapped(const struct nj_checkpoint *source, const uint8_t *data, uint64_t size)
-{
-    for (size_t i = 0; i < source->map_count; i++) {
-        const struct nj_map *map = &source->maps[i];
-        if (map->data && data >= map->data && size <= map->size && (uint64_t)(data - map->data) <= map->size - size)
-            return true;
-    }
-    return false;
-}
-
-void nj_release_pages(const struct nj_row_work *work, const struct nj_matrix *matrix)
-{
-    uint64_t  size  = matrix->format == NJ_W4_PANELS ? nj_w4_panels(matrix->rows) * nj_w4_panel_bytes(matrix->cols) * matrix->panel_step
-                                                     : matrix->rows * nj_format_row_bytes(matrix->format, matrix->cols);
-    uintptr_t begin = ((uintptr_t)matrix->data + 4095) / 4096 * 4096, end = ((uintptr_t)matrix->data + size) / 4096 * 4096;
-    if (end > begin && is_mapped(work->source, matrix->data, size))
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
-}
-
 nj_status nj_row_work_begin(struct nj_row_work *work, struct nj_plan_module *const *parts, size_t count, struct nj_error *error)
 {
     for (size_t part = 0; part < count; part++) {
@@ -143,7 +123,7 @@ void nj_row_work_end(struct nj_row_work *work, struct nj_plan_module *const *par
         parts[part]->nearest = sum[1] > 0 ? sqrt(sum[2] / sum[1]) : 0;
         parts[part]->gptq    = NULL;
         nj_gptq_close(&work->gptq[part]);
-        nj_release_pages(work, parts[part]->rows.matrix);
+        nj_checkpoint_release(work->source, parts[part]->rows.matrix);
     }
     memset(work->error, 0, work->threads * NJ_WORK_PARTS * 3 * sizeof *work->error);
 }

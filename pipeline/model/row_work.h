@@ -59,9 +59,6 @@ nj_status nj_row_work_begin(struct nj_row_work *work, struct nj_plan_module *con
 /* Ends a tensor, begun or not: sets the modules' errors and gives the pages of the source back. */
 void nj_row_work_end(struct nj_row_work *work, struct nj_plan_module *const *parts, size_t count);
 
-/* Gives back the pages that a matrix was read from, if a map holds them: they can be read again. Memory that the source owns is left as it is. */
-void nj_release_pages(const struct nj_row_work *work, const struct nj_matrix *matrix);
-
 /* NJ_STOPPED when the user asked for it. */
 nj_status nj_row_work_report(const struct nj_row_work *work, uint64_t done, uint64_t total, struct nj_error *error);
 

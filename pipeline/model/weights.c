@@ -372,6 +372,14 @@ void nj_weights_close(struct nj_weights *weights)
     free(weights);
 }
 
+void nj_weights_release_vision(const struct nj_weights *weights, uint32_t layer)
+{
+    const struct nj_vision_layer *l     = &weights->vision[layer];
+    const struct nj_clipped      *all[] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        nj_checkpoint_release(weights->checkpoint, &all[i]->weight);
+}
+
 nj_status nj_weights_tokenizer(const struct nj_weights *weights, struct nj_tokenizer **out, struct nj_error *error)
 {
     const struct nj_checkpoint *checkpoint = weights->checkpoint;

@@ -65,6 +65,10 @@ struct nj_weights_options {
 nj_status nj_weights_open(const char *path, const struct nj_weights_options *options, struct nj_weights **out, struct nj_error *error);
 void      nj_weights_close(struct nj_weights *weights);
 
+/* Gives the memory of one layer of the vision tower back to the system, if the file can be read again there: between pictures nobody needs it, and the text
+ * wants the room. */
+void nj_weights_release_vision(const struct nj_weights *weights, uint32_t layer);
+
 struct nj_tokenizer;
 /* The tokenizer that lies in or beside the checkpoint. The caller owns *out. */
 nj_status nj_weights_tokenizer(const struct nj_weights *weights, struct nj_tokenizer **out, struct nj_error *error);

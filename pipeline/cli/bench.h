@@ -17,6 +17,7 @@ struct nj_bench {
     struct nj_engine        *engine;
     const struct nj_weights *weights;
     struct nj_pool          *pool;
+    const struct nj_conf    *conf; /* [sentinel] prompt decides what events are asked */
     struct nj_kernels        kernels;
     void                    *memory; /* what the reader reads */
     size_t                   memory_bytes;
@@ -69,6 +70,7 @@ nj_status nj_bench_model(struct nj_bench *bench, const char *peer, struct nj_err
 struct nj_bench_event;
 nj_status                    nj_bench_answers(struct nj_bench *bench, struct nj_error *error);
 nj_status                    nj_bench_event_open(struct nj_bench *bench, struct nj_bench_event **out, struct nj_error *error);
+const struct nj_measurement *nj_bench_answer(struct nj_bench_event *event, uint32_t batch);
 const struct nj_measurement *nj_bench_events(struct nj_bench_event *event, uint32_t batch);
 void                         nj_bench_event_close(struct nj_bench_event *event);
 
@@ -77,7 +79,7 @@ nj_status nj_bench_agreement(struct nj_bench *bench, uint32_t prompts, uint32_t 
 
 /* bench_peer.c: `command` in turn with ours, as often as bench->repeats says; what its JSON object names is compared. */
 struct nj_peer_work {
-    const char                  *key; /* "prefill_tps", "decode_tps", "event_s" */
+    const char                  *key; /* "prefill_tps", "decode_tps", "vision_s", "decode_s", "event_s" */
     const struct nj_measurement *ours;
 };
 nj_status nj_bench_peer(struct nj_bench *bench, const char *command, const struct nj_peer_work *work, size_t count, struct nj_error *error);

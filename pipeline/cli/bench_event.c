@@ -28,6 +28,7 @@ struct nj_bench_event {
     int32_t               ids[CONTEXT];
     uint32_t              batch;
     struct nj_measurement measurement;
+    char                  name[LABEL_BYTES];
     struct nj_reading     last; /* of one event of the last run: what it took; nothing in it is owned */
     double                last_seconds;
 };
@@ -105,7 +106,7 @@ nj_status nj_bench_event_open(struct nj_bench *bench, struct nj_bench_event **ou
     if (!event)
         return nj_fail(error, "no memory for an event");
     event->bench = bench;
-    nj_conf_defaults(&event->conf);
+    event->conf  = *bench->conf;
     nj_random_seed(&random, 1);
     for (uint32_t i = 0; i < CONTEXT; i++)
         do
@@ -118,7 +119,8 @@ nj_status nj_bench_event_open(struct nj_bench *bench, struct nj_bench_event **ou
         if (!event->frames[f].rgb)
             return nj_fail(error, "no memory for pictures");
     }
-    json_t   *schema = nj_event_schema(NJ_DIALECT_LIVE, &record);
+    bool      trained = !strcmp(event->conf.sentinel.prompt, "trained");
+    json_t   *schema  = nj_event_schema(trained ? NJ_DIALECT_TRAINED : NJ_DIALECT_LIVE, &record);
     nj_status status =
         schema ? nj_grammar_compile("event", schema, NULL, &event->grammar, error) : nj_fail(error, "no memory for a schema");
     json_decref(schema);
@@ -145,6 +147,15 @@ void nj_bench_event_close(struct nj_bench_event *event)
     nj_vocabulary_close(event->vocabulary);
     nj_tokenizer_close(event->tokenizer);
     free(event);
+}
+
+/* Tokens a second of `batch` answers under the schema, forced ones counted in. */
+const struct nj_measurement *nj_bench_answer(struct nj_bench_event *event, uint32_t batch)
+{
+    event->batch = batch;
+    snprintf(event->name, sizeof event->name, "answer under the schema, batch %u", batch);
+    event->measurement = (struct nj_measurement){event->name, "tokens/s", 0, NJ_LIMIT_NONE, 0, answer, event};
+    return &event->measurement;
 }
 
 /* Events an hour, `batch` of them together; NULL without a vision tower. */
@@ -177,13 +188,8 @@ nj_status nj_bench_answers(struct nj_bench *bench, struct nj_error *error)
     static const uint32_t  batches[] = {1, 4, 8};
     struct nj_bench_event *event     = NULL;
     nj_status              status    = nj_bench_event_open(bench, &event, error);
-    for (size_t i = 0; status == NJ_OK && i < sizeof batches / sizeof *batches; i++) {
-        char name[LABEL_BYTES];
-        snprintf(name, sizeof name, "answer under the schema, batch %u", batches[i]);
-        event->batch       = batches[i];
-        event->measurement = (struct nj_measurement){name, "tokens/s", 0, NJ_LIMIT_NONE, 0, answer, event};
-        status             = nj_bench_run(bench, &event->measurement, error);
-    }
+    for (size_t i = 0; status == NJ_OK && i < sizeof batches / sizeof *batches; i++)
+        status = nj_bench_run(bench, nj_bench_answer(event, batches[i]), error);
     for (uint32_t batch = 1; status == NJ_OK && batch <= 4; batch += 3)
         if (nj_bench_events(event, batch)) {
             event->last_seconds = 0;

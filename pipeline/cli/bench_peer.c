@@ -1,5 +1,6 @@
 /* bench_peer.c: another program on the same work, in turn with ours. Its command prints one JSON object as its last line: "prefill_tps" and "decode_tps"
- * (tokens a second, 512 positions, then one at a time), or "event_s" (seconds of a whole event of three pictures), and "peak_mib". */
+ * (tokens a second, 512 positions, then one at a time), or of a whole event "event_s", "vision_s" for its "images", "decode_s" for the "tokens" of its answer (all in
+ * seconds), and "peak_mib". */
 #include "base/json.h"
 #include "pipeline/cli/bench.h"
 
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_PAIRS 4
+#define MOST_PAIRS 8
 
 struct pair {
     const char                  *key;
@@ -42,8 +43,14 @@ static nj_status run_peer(const char *command, json_t **out, struct nj_error *er
 
 static double rate_of(const json_t *peer, const char *key)
 {
+    static const struct {
+        const char *seconds, *of; /* rates are told as seconds of so many; of NULL: events an hour */
+    } timed[]    = {{"vision_s", "images"}, {"decode_s", "tokens"}, {"event_s", NULL}};
     double value = json_number_value(json_object_get(peer, key));
-    return value > 0 && !strcmp(key, "event_s") ? 3600 / value : value;
+    for (size_t i = 0; value > 0 && i < sizeof timed / sizeof *timed; i++)
+        if (!strcmp(key, timed[i].seconds))
+            return (timed[i].of ? json_number_value(json_object_get(peer, timed[i].of)) : 3600) / value;
+    return value;
 }
 
 static void print(const struct nj_bench *bench, struct pair *pair, size_t count, double peak)
@@ -71,7 +78,7 @@ nj_status nj_bench_peer(struct nj_bench *bench, const char *command, const struc
     for (uint32_t i = 0; i < bench->repeats && status == NJ_OK; i++) {
         status = run_peer(command, &peer, error);
         for (size_t k = 0; i == 0 && status == NJ_OK && k < count && open < MOST_PAIRS; k++)
-            if (rate_of(peer, work[k].key) > 0)
+            if (rate_of(peer, work[k].key) > 0 && (!bench->only || strstr(work[k].ours->name, bench->only)))
                 pairs[open++] = (struct pair){.key = work[k].key, .ours = work[k].ours};
         for (size_t k = 0; status == NJ_OK && k < open; k++) {
             double seconds     = 0;
@@ -86,7 +93,8 @@ nj_status nj_bench_peer(struct nj_bench *bench, const char *command, const struc
         peer = NULL;
     }
     if (status == NJ_OK && open == 0)
-        status = nj_fail(error, "%s: its JSON object has none of prefill_tps, decode_tps, event_s", command);
+        status = nj_fail(
+            error, "%s: its JSON object has nothing that is measured here (prefill_tps, decode_tps, vision_s, decode_s, event_s)", command);
     for (size_t k = 0; status == NJ_OK && k < open; k++)
         print(bench, &pairs[k], bench->repeats, peak);
     return status;

@@ -211,24 +211,31 @@ static nj_status make_work(struct work *work, struct nj_error *error)
 /* The same measurements once more, in turn with the peer. */
 static nj_status beside_peer(struct nj_bench *bench, struct work *work, const char *command, struct nj_error *error)
 {
-    struct nj_bench_event *alone = NULL, *four = NULL;
-    struct nj_measurement  prompt = {"prefill, 512 tokens", "tokens/s", PROMPT, NJ_LIMIT_NONE, 0, prefill, work};
-    struct nj_measurement  token  = {"decode, whole head, batch 1", "tokens/s", DECODE_RUN, NJ_LIMIT_NONE, 0, decode, work};
-    nj_status              status = nj_bench_event_open(bench, &alone, error);
-    work->batch                   = 1;
-    if (status == NJ_OK)
-        status = nj_bench_event_open(bench, &four, error);
-    if (status == NJ_OK) {
-        struct nj_peer_work list[4] = {{"prefill_tps", &prompt}, {"decode_tps", &token}};
-        size_t              count   = 2;
-        if ((list[count].ours = nj_bench_events(alone, 1)))
-            list[count++].key = "event_s";
-        if ((list[count].ours = nj_bench_events(four, 4)))
-            list[count++].key = "event_s";
-        status = nj_bench_peer(bench, command, list, count, error);
+    struct nj_bench_event *events[4] = {0}; /* answers and events, alone and four together */
+    struct nj_measurement  prompt    = {"prefill, 512 tokens", "tokens/s", PROMPT, NJ_LIMIT_NONE, 0, prefill, work};
+    struct nj_measurement  token     = {"decode, whole head, batch 1", "tokens/s", DECODE_RUN, NJ_LIMIT_NONE, 0, decode, work};
+    struct nj_measurement  tower     = {"vision, 16:9 at 280", "pictures/s", 1, NJ_LIMIT_NONE, 0, picture, work};
+    struct nj_peer_work    list[7]   = {{"prefill_tps", &prompt}, {"decode_tps", &token}};
+    size_t                 count     = 2;
+    nj_status              status    = NJ_OK;
+    work->batch                      = 1;
+    if (work->bench->weights->config.vision.layers) {
+        status        = nj_picture_target(1920, 1080, 280, &work->width, &work->height, error);
+        list[count++] = (struct nj_peer_work){"vision_s", &tower};
     }
-    nj_bench_event_close(alone);
-    nj_bench_event_close(four);
+    for (size_t i = 0; status == NJ_OK && i < sizeof events / sizeof *events; i++) {
+        uint32_t batch = i % 2 ? 4 : 1;
+        status         = nj_bench_event_open(bench, &events[i], error);
+        if (status != NJ_OK)
+            break;
+        const struct nj_measurement *ours = i < 2 ? nj_bench_answer(events[i], batch) : nj_bench_events(events[i], batch);
+        if (ours)
+            list[count++] = (struct nj_peer_work){i < 2 ? "decode_s" : "event_s", ours};
+    }
+    if (status == NJ_OK)
+        status = nj_bench_peer(bench, command, list, count, error);
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        nj_bench_event_close(events[i]);
     return status;
 }
 

@@ -86,6 +86,7 @@ int nj_cmd_bench(struct nj_cli *cli, int argc, char **argv)
     bench.json        = json;
     bench.only        = only;
     bench.tokenizer   = tokenizer;
+    bench.conf        = &cli->conf;
     bench.power_saver = power_saver;
     bench.cpu_time    = cpu_time;
     if (status == NJ_OK && agree)

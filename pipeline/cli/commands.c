@@ -27,8 +27,9 @@ const struct nj_command_entry nj_commands[] = {
      "--cpu-time counts processor time, for a machine that others use too.\n"
      "--only PART keeps the lines whose name contains PART. --make-model writes random weights of the true shapes;\n"
      "--tokenizer gives its events the words of a real model, so that prompts have their true length.\n"
-     "--peer CMD runs a shell command in turn with ours; the JSON object that it prints last holds prefill_tps and decode_tps, or "
-     "event_s.\n"
+     "--peer CMD runs a shell command in turn with ours; the JSON object that it prints last holds prefill_tps and decode_tps, or of "
+     "a whole event event_s,\n"
+     "vision_s with images, decode_s with tokens.\n"
      "--agree N compares both fast engines with the exact one on N random prompts."},
     {"clock", "ID TIME|±SPAN [--by NAME]", "say that a camera's clock was wrong", nj_cmd_clock,
      "TIME is when the event truly began (2021-06-30T05:12:00); a span (+3600, -2h, +1d) is added to what is added already. Holds for all "

@@ -170,13 +170,16 @@ static void print_adapters(const struct nj_convert_report *report)
     }
 }
 
-static void print_report(const char *target, const struct nj_convert_report *report)
+static void print_report(const char *target, bool folder, const struct nj_convert_report *report)
 {
     nj_log(NJ_LOG_INFO, "%s: %.2f GB; of %zu modules %zu are int4, %zu int8; %zu as the source had them", target,
            (double)report->bytes / 1e9, report->modules, report->int4, report->int8, report->kept);
     if (report->removed)
         nj_log(NJ_LOG_INFO, "%llu of %llu MLP channels were removed", (unsigned long long)report->removed,
                (unsigned long long)report->channels);
+    if (folder && report->uneven)
+        nj_log(NJ_LOG_WARNING,
+               "layers of this model have MLPs of different widths: transformers and vLLM know only one and will not load it");
     if (report->recovered > 0)
         nj_log(NJ_LOG_INFO, "the others took over %.1f %% of what those did", 100 * report->recovered);
     if (report->rounded > report->calibrated)
@@ -218,7 +221,7 @@ int nj_cmd_convert(struct nj_cli *cli, int argc, char **argv)
     nj_pool_close(options.pool);
     print_adapters(&report);
     if (status == NJ_OK)
-        print_report(target, &report);
+        print_report(target, options.to_folder, &report);
     nj_convert_report_free(&report);
     nj_cli_calibration_free(&calibration);
     return nj_exit(status);

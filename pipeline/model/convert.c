@@ -34,7 +34,9 @@ static bool on_write(void *arg, uint64_t done, uint64_t total)
 
 static void count_modules(const struct nj_plan *plan, struct nj_convert_report *report)
 {
-    double error = 0, nearest = 0;
+    double   error = 0, nearest = 0;
+    uint32_t widths[NJ_MAX_LAYERS];
+    report->uneven  = nj_plan_widths(plan, widths);
     report->modules = report->int4 = report->int8 = report->kept = report->rounded = report->calibrated = 0;
     for (size_t i = 0; i < plan->count; i++) {
         const struct nj_plan_module *entry = &plan->list[i];

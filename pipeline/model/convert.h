@@ -46,6 +46,7 @@ struct nj_convert_report {
     size_t                    adapter_count;
 
     uint64_t channels, removed;         /* MLP channels of all layers, and how many were removed */
+    bool     uneven;                    /* layers of different widths, which only this program loads from a folder */
     uint64_t bytes;                     /* of the file written */
     size_t   modules, int4, int8, kept; /* kept: as the source had them */
     size_t   rounded;                   /* quantised here */

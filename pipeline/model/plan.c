@@ -198,6 +198,19 @@ static void set_widths(json_t *config, const struct nj_text_config *text, const 
     }
 }
 
+bool nj_plan_widths(const struct nj_plan *plan, uint32_t widths[NJ_MAX_LAYERS])
+{
+    const struct nj_text_config *text = &plan->weights->config.text;
+    bool                         same = true;
+    for (uint32_t i = 0; i < text->layers; i++) {
+        char name[NJ_MODULE_NAME];
+        snprintf(name, sizeof name, "layers.%u.mlp.gate_proj", i);
+        widths[i] = nj_plan_find(plan, name)->rows.rows;
+        same &= widths[i] == widths[0];
+    }
+    return !same && !is_double_wide(text, widths);
+}
+
 json_t *nj_plan_config(const struct nj_plan *plan)
 {
     const struct nj_text_config *text = &plan->weights->config.text;
@@ -206,12 +219,9 @@ json_t *nj_plan_config(const struct nj_plan *plan)
     uint32_t         widths[NJ_MAX_LAYERS];
     bool             differ = nj_config_parse(config, NULL, &before, NULL) != NJ_OK ||
                   json_is_array(json_object_get(inner ? inner : config, "intermediate_size")); /* as GGUF has it, and nobody else */
-    for (uint32_t i = 0; i < text->layers; i++) {
-        char name[NJ_MODULE_NAME];
-        snprintf(name, sizeof name, "layers.%u.mlp.gate_proj", i);
-        widths[i] = nj_plan_find(plan, name)->rows.rows;
+    nj_plan_widths(plan, widths);
+    for (uint32_t i = 0; i < text->layers; i++)
         differ |= widths[i] != before.text.intermediate_size[i];
-    }
     if (differ)
         set_widths(config, text, widths);
     json_object_del(config, "quantization_config");

@@ -56,6 +56,9 @@ nj_status nj_plan_set_head(struct nj_plan *plan, const struct nj_matrix *matrix,
 nj_status nj_plan_settle(struct nj_plan *plan, struct nj_error *error);
 void      nj_plan_close(struct nj_plan *plan);
 
+/* Channels of each layer's MLP, [layers]. True if that cannot be said in a config with one width: the same everywhere, or doubled in sharing layers. */
+bool nj_plan_widths(const struct nj_plan *plan, uint32_t widths[NJ_MAX_LAYERS]);
+
 /* The config of what will be written: widths as they are, a tied head or not, no quantization_config. A new reference. */
 json_t *nj_plan_config(const struct nj_plan *plan);
 

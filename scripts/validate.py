@@ -129,13 +129,15 @@ def training(name, schema_name):
 
     where = os.path.join(folder, name)
     rows = load_dataset("json", data_files=os.path.join(where, "training.jsonl"), split="train")
+    opened = load_dataset("imagefolder", data_dir=os.path.join(where, "images"), split="train")
+    say(opened.num_rows == rows.num_rows, f"{name}: as many examples in its imagefolder", opened.num_rows)
     schema_path = os.path.join("..", "shared", "data", "sentinel", schema_name)
-    for row in rows:
+    for row, beside in zip(rows, opened):
         roles = [message["role"] for message in row["messages"]]
         parts = row["messages"][1]["content"]
         named = [part["image"] for part in parts if part["type"] == "image"]
         say(roles == ["system", "user", "assistant"], f"{name}: turns", roles)
-        say(named == row["images"] and parts[-1]["type"] == "text", f"{name}: {len(named)} pictures, then the question")
+        say(len(named) == len(beside["images"]) and parts[-1]["type"] == "text", f"{name}: {len(named)} pictures, then the question")
         for image in named:
             Image.open(os.path.join(where, image)).verify()
         answer = json.loads(row["messages"][2]["content"][0]["text"])

@@ -66,7 +66,8 @@ const struct nj_command_entry nj_commands[] = {
      "csv           one row an animal, with everything that is known\n"
      "megadetector  JSON 1.4 as MegaDetector writes it; the box of each detection is the whole picture\n"
      "timelapse     one row a picture, for Timelapse's CSV import\n"
-     "training      what rangers accepted or corrected, as chat messages with pictures (a folder): the next adapter learns from it\n\n"
+     "training      what rangers accepted or corrected, as chat messages with pictures (a folder): the next adapter learns from it.\n"
+     "              training.jsonl for Unsloth and Axolotl; images, a Hugging Face imagefolder, for TRL and the Gemma cookbook\n\n"
      "Times are put right by the clock corrections on record. Events that may show people stay out unless --people is given. In tables, "
      "text\n"
      "that a spreadsheet would take for a formula has an apostrophe in front."},

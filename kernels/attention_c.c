@@ -1,5 +1,6 @@
 #include "kernels/forms.h"
 #include "kernels/forms_c.h"
+#include "kernels/patches.h"
 
 #include <math.h>
 
@@ -74,4 +75,14 @@ void nj_attention_c(const struct nj_attention *job, uint32_t first, uint32_t row
         for (size_t d = 0; d < dim && state.sum > 0; d++)
             out[d] /= state.sum;
     }
+}
+
+void nj_patches_open_c(const struct nj_patches *job, uint32_t head, uint32_t first, uint32_t blocks)
+{
+    nj_patches_open_f32(job, head, first, blocks, nj_kv_write_c);
+}
+
+void nj_patches_attend_c(const struct nj_patches *job, uint32_t head, uint32_t first, uint32_t rows, void *scratch)
+{
+    nj_patches_attend_f32(job, head, first, rows, scratch, nj_attention_c);
 }

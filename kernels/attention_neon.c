@@ -1,3 +1,4 @@
+#include "kernels/patches.h"
 #include "kernels/simd_neon.h"
 
 #include "kernels/simd.h"
@@ -27,4 +28,16 @@ void            nj_attention_5x16_neon(const struct nj_attention *job, uint32_t 
     default:
         break;
     }
+}
+
+nj_patches_open_fn nj_patches_open_neon;
+void               nj_patches_open_neon(const struct nj_patches *job, uint32_t head, uint32_t first, uint32_t blocks)
+{
+    nj_patches_open_f32(job, head, first, blocks, nj_kv_write_neon);
+}
+
+nj_patches_attend_fn nj_patches_attend_neon;
+void                 nj_patches_attend_neon(const struct nj_patches *job, uint32_t head, uint32_t first, uint32_t rows, void *scratch)
+{
+    nj_patches_attend_f32(job, head, first, rows, scratch, nj_attention_5x16_neon);
 }

@@ -6,25 +6,27 @@
 
 #include <arm_neon.h>
 
-nj_quantize_fn   nj_a16_quantize_neon, nj_a14_quantize_neon, nj_a8_quantize_neon, nj_a16_rows_quantize_neon;
-nj_quantize_fn   nj_a16_planes_quantize_neon, nj_a14_planes_quantize_neon, nj_a16_row_planes_quantize_neon;
-nj_w4_gemm_fn    nj_w4a16_gemm_8x8_neon, nj_w4a8_gemm_8x4_neon;
-nj_w4_gelu_up_fn nj_w4a16_gelu_up_8x8_neon, nj_w4a8_gelu_up_8x4_neon;
-nj_plain_gemm_fn nj_w12a14_gemm_8x8_neon;
-nj_i8_rows_fn    nj_w8a16_rows_1x1_neon;
-nj_rows_fn       nj_f32_rows_4x4_neon, nj_f16_rows_4x4_neon, nj_bf16_rows_4x4_neon;
-nj_kv_write_fn   nj_kv_write_neon;
-nj_attention_fn  nj_attention_5x16_neon;
-nj_rms_norm_fn   nj_rms_norm_neon;
-nj_rope_fn       nj_rope_neon;
-nj_gelu_fn       nj_gelu_neon;
-nj_gelu_mul_fn   nj_gelu_mul_neon;
-nj_add_scale_fn  nj_add_scale_neon;
-nj_clamp_fn      nj_clamp_neon;
-nj_softcap_fn    nj_softcap_neon;
-nj_softmax_fn    nj_softmax_neon;
-nj_peak_fn       nj_peak_int16_neon, nj_peak_int8_neon, nj_peak_f32_neon;
-nj_read_fn       nj_read_memory_neon;
+nj_quantize_fn       nj_a16_quantize_neon, nj_a14_quantize_neon, nj_a8_quantize_neon, nj_a16_rows_quantize_neon;
+nj_quantize_fn       nj_a16_planes_quantize_neon, nj_a14_planes_quantize_neon, nj_a16_row_planes_quantize_neon;
+nj_w4_gemm_fn        nj_w4a16_gemm_8x8_neon, nj_w4a8_gemm_8x4_neon;
+nj_w4_gelu_up_fn     nj_w4a16_gelu_up_8x8_neon, nj_w4a8_gelu_up_8x4_neon;
+nj_plain_gemm_fn     nj_w12a14_gemm_8x8_neon;
+nj_i8_rows_fn        nj_w8a16_rows_1x1_neon;
+nj_rows_fn           nj_f32_rows_4x4_neon, nj_f16_rows_4x4_neon, nj_bf16_rows_4x4_neon;
+nj_kv_write_fn       nj_kv_write_neon;
+nj_attention_fn      nj_attention_5x16_neon;
+nj_patches_open_fn   nj_patches_open_neon;
+nj_patches_attend_fn nj_patches_attend_neon;
+nj_rms_norm_fn       nj_rms_norm_neon;
+nj_rope_fn           nj_rope_neon;
+nj_gelu_fn           nj_gelu_neon;
+nj_gelu_mul_fn       nj_gelu_mul_neon;
+nj_add_scale_fn      nj_add_scale_neon;
+nj_clamp_fn          nj_clamp_neon;
+nj_softcap_fn        nj_softcap_neon;
+nj_softmax_fn        nj_softmax_neon;
+nj_peak_fn           nj_peak_int16_neon, nj_peak_int8_neon, nj_peak_f32_neon;
+nj_read_fn           nj_read_memory_neon;
 
 /* The dotprod and i8mm forms. */
 nj_w4_gemm_fn    nj_w4a16_gemm_8x4_dotprod, nj_w4a8_gemm_8x8_dotprod;

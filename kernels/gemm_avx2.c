@@ -1,24 +1,10 @@
 /* int4 weights x 16-bit activations on AVX2: vpmaddwd of a pair of weights and a pair of activations, and vpaddd. */
 #include "kernels/forms_avx2.h"
 #include "kernels/gemm.h"
+#include "kernels/products_avx2.h"
 #include "kernels/simd_avx2.h"
 
 #include "kernels/simd.h"
-
-/* Both products, then both sums: in this order two multiplies and two additions go out each cycle; compilers choose others that lose a fifth. */
-#define PRODUCTS(sum0, sum1, w0, w1, act)                                                                                                  \
-    do {                                                                                                                                   \
-        __m256i product_;                                                                                                                  \
-        __asm__("vpmaddwd %[a], %[v0], %[t]\n\tvpmaddwd %[a], %[v1], %[a]\n\tvpaddd %[t], %[s0], %[s0]\n\tvpaddd %[a], %[s1], %[s1]"       \
-                : [s0] "+x"(sum0), [s1] "+x"(sum1), [a] "+x"(act), [t] "=&x"(product_)                                                     \
-                : [v0] "x"(w0), [v1] "x"(w1));                                                                                             \
-    } while (0)
-
-/* The same for one vector of weights and two tokens. */
-#define PRODUCTS_OF_TWO(sum0, sum1, w, a0, a1)                                                                                             \
-    __asm__("vpmaddwd %[b0], %[v], %[b0]\n\tvpmaddwd %[b1], %[v], %[b1]\n\tvpaddd %[b0], %[s0], %[s0]\n\tvpaddd %[b1], %[s1], %[s1]"       \
-            : [s0] "+x"(sum0), [s1] "+x"(sum1), [b0] "+x"(a0), [b1] "+x"(a1)                                                               \
-            : [v] "x"(w))
 
 /* The four vectors of pairs that lie in 32 bytes: columns (0,2) (4,6) (1,3) (5,7). */
 NJ_INLINE __m256i pairs_of(__m256i v, int which)
@@ -87,17 +73,6 @@ NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile)
     }
 }
 
-/* One token against four vectors of weights (32 rows), three of them straight from memory: a load that rides on a multiply costs no slot of its own, and slots
- * are what a core that is shared with another thread lacks. */
-#define PRODUCTS_OF_FOUR(sums, w0, w1, w2, w3, act)                                                                                        \
-    do {                                                                                                                                   \
-        __m256i product_, other_;                                                                                                          \
-        __asm__("vpmaddwd %[a], %[v0], %[t]\n\tvpmaddwd %[v1], %[a], %[u]\n\tvpaddd %[t], %[s0], %[s0]\n\tvpaddd %[u], %[s1], %[s1]\n\t"   \
-                "vpmaddwd %[v2], %[a], %[t]\n\tvpmaddwd %[v3], %[a], %[a]\n\tvpaddd %[t], %[s2], %[s2]\n\tvpaddd %[a], %[s3], %[s3]"       \
-                : [s0] "+x"((sums)[0]), [s1] "+x"((sums)[1]), [s2] "+x"((sums)[2]), [s3] "+x"((sums)[3]), [a] "+x"(act),                   \
-                  [t] "=&x"(product_), [u] "=&x"(other_)                                                                                   \
-                : [v0] "x"(w0), [v1] "m"(w1), [v2] "m"(w2), [v3] "m"(w3));                                                                 \
-    } while (0)
 #define STEPS 4 /* in one round of the loop; groups are multiples of 32 columns, two a step */
 
 /* Both panels x tokens [from, from + n) of a tile of `width`, one group. */
@@ -351,24 +326,45 @@ void nj_w4a16_gelu_up_32x3_avx2(const struct nj_w4 *gate, const struct nj_w4 *up
 }
 
 /* ---- plain matrices, opened to 12 bits ---- */
-NJ_INLINE __m256 plain8(const struct nj_plain *w, size_t at)
+NJ_INLINE __m256 plain8(const void *data, enum nj_number format, size_t at)
 {
-    if (w->format == NJ_NUMBER_F32)
-        return _mm256_loadu_ps((const float *)w->data + at);
-    __m128i bits = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)w->data + at));
-    return w->format == NJ_NUMBER_F16 ? _mm256_cvtph_ps(bits) : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+    if (format == NJ_NUMBER_F32)
+        return _mm256_loadu_ps((const float *)data + at);
+    __m128i bits = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)data + at));
+    return format == NJ_NUMBER_F16 ? _mm256_cvtph_ps(bits) : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
 
-/* Columns [col, col + 8) of a row, with zeros behind the last. */
-NJ_INLINE __m256 plain8_of(const struct nj_plain *w, uint32_t row, uint32_t col)
+/* Columns [col, col + 8) of a row, with zeros behind the last unless all of them are there. */
+NJ_INLINE __m256 plain8_of(const struct nj_plain *w, enum nj_number format, bool whole, uint32_t row, uint32_t col)
 {
     size_t at = (size_t)row * w->cols + col;
-    if (row < w->rows && col + 8 <= w->cols)
-        return plain8(w, at);
+    if (whole || (row < w->rows && col + 8 <= w->cols))
+        return plain8(w->data, format, at);
     float part[8] = {0};
     for (uint32_t i = 0; row < w->rows && col + i < w->cols && i < 8; i++)
-        part[i] = nj_number_value(w->data, w->format, at + i);
+        part[i] = nj_number_value(w->data, format, at + i);
     return _mm256_loadu_ps(part);
+}
+
+/* The largest magnitude in a group of a row. Those of 16-bit formats compare like integers. */
+NJ_INLINE float largest_of(const struct nj_plain *w, enum nj_number format, bool whole, uint32_t row, uint32_t col, uint32_t group)
+{
+    if (whole && format != NJ_NUMBER_F32) {
+        const uint16_t *at   = (const uint16_t *)w->data + (size_t)row * w->cols + col;
+        const __m256i   sign = _mm256_set1_epi16(0x7fff);
+        __m256i         most = _mm256_setzero_si256();
+        for (uint32_t c = 0; c < group; c += 16)
+            most = _mm256_max_epu16(most, _mm256_and_si256(sign, _mm256_loadu_si256((const __m256i *)(const void *)(at + c))));
+        uint16_t bits;
+        __m128i  half = _mm_max_epu16(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+        /* the least of the complements */
+        bits = (uint16_t)~_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(half, _mm_set1_epi16(-1))), 0);
+        return nj_number_value(&bits, format, 0);
+    }
+    __m256 most = _mm256_setzero_ps();
+    for (uint32_t c = 0; c < group; c += 8)
+        most = _mm256_max_ps(most, nj_v_abs(plain8_of(w, format, whole, row, col + c)));
+    return nj_v_most(most);
 }
 
 /* Eight rows x 16 columns of int16 in pair order: from eight vectors (a row each, 8 words) to eight (a word each, 8 rows). */
@@ -394,40 +390,49 @@ NJ_INLINE void transpose8(__m256i v[8])
     }
 }
 
-void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
+/* Eight rows of one group. */
+NJ_INLINE void open_group(const struct nj_plain *w, enum nj_number format, bool whole, uint32_t row, uint32_t first, uint32_t group,
+                          __m256i *out, float *scales)
 {
-    const __m256  sign = _mm256_set1_ps(-0.0f);
     const __m256i order =
         _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-    const uint32_t cols = nj_act_chunk_cols(a, chunk);
+    float inverse[8];
+    for (uint32_t r = 0; r < 8; r++) {
+        float largest = largest_of(w, format, whole, row + r, first, group);
+        bool  zero    = !(largest >= 0x1p-96f);
+        inverse[r]    = zero ? 0 : 2047 / largest;
+        scales[r]     = zero ? 0 : largest / 2047;
+    }
+    for (uint32_t c = 0; c < group; c += 16, out += 16) {
+        __m256i words[8];
+        NJ_UNROLL
+        for (uint32_t r = 0; r < 8; r++) {
+            __m256  factor = _mm256_broadcast_ss(inverse + r);
+            __m256i q0     = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, format, whole, row + r, first + c), factor));
+            __m256i q1     = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, format, whole, row + r, first + c + 8), factor));
+            __m256i q      = _mm256_permute4x64_epi64(_mm256_packs_epi32(q0, q1), 0xd8);
+            words[r]       = _mm256_shuffle_epi8(q, order);
+        }
+        transpose8(words);
+        NJ_UNROLL
+        for (uint32_t i = 0; i < 8; i++)
+            _mm256_store_si256(out + 2 * i, words[i]);
+    }
+}
+
+void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
+{
+    const uint32_t cols = nj_act_chunk_cols(a, chunk), first = chunk * NJ_ACT_CHUNK;
+    const bool     whole = panel * 16 + 16 <= w->rows && first + cols <= w->cols;
     for (uint32_t g = 0; g < cols / a->group; g++)
         for (uint32_t half = 0; half < 2; half++) {
-            const uint32_t row = panel * 16 + half * 8, first = chunk * NJ_ACT_CHUNK + g * a->group;
-            __m256         inverse[8];
-            for (uint32_t r = 0; r < 8; r++) {
-                __m256 most = _mm256_setzero_ps();
-                for (uint32_t c = 0; c < a->group; c += 8)
-                    most = _mm256_max_ps(most, _mm256_andnot_ps(sign, plain8_of(w, row + r, first + c)));
-                float largest                 = nj_v_most(most);
-                bool  zero                    = !(largest >= 0x1p-96f);
-                inverse[r]                    = _mm256_set1_ps(zero ? 0 : 2047 / largest);
-                scales[g * 16 + half * 8 + r] = zero ? 0 : largest / 2047;
-            }
-            __m256i *out = (__m256i *)opened + (size_t)g * a->group + half;
-            for (uint32_t c = 0; c < a->group; c += 16, out += 16) {
-                __m256i words[8];
-                NJ_UNROLL
-                for (uint32_t r = 0; r < 8; r++) {
-                    __m256i q0 = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, row + r, first + c), inverse[r]));
-                    __m256i q1 = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, row + r, first + c + 8), inverse[r]));
-                    __m256i q  = _mm256_permute4x64_epi64(_mm256_packs_epi32(q0, q1), 0xd8);
-                    words[r]   = _mm256_shuffle_epi8(q, order);
-                }
-                transpose8(words);
-                NJ_UNROLL
-                for (uint32_t i = 0; i < 8; i++)
-                    _mm256_store_si256(out + 2 * i, words[i]);
-            }
+            const uint32_t row = panel * 16 + half * 8, col = first + g * a->group;
+            __m256i       *out = (__m256i *)opened + (size_t)g * a->group + half;
+            float         *to  = scales + g * 16 + half * 8;
+            if (whole && w->format == NJ_NUMBER_BF16) /* what almost all are */
+                open_group(w, NJ_NUMBER_BF16, true, row, col, a->group, out, to);
+            else
+                open_group(w, w->format, false, row, col, a->group, out, to);
         }
 }
 

@@ -1,6 +1,7 @@
 #include "kernels/forms.h"
 #include "kernels/forms_c.h"
 #include "kernels/gemm.h"
+#include "kernels/patches.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,8 @@ void nj_use_c(struct nj_kernels *k)
     NJ_USE(k, bf16_rows, nj_bf16_rows_c);
     NJ_USE(k, kv_write, nj_kv_write_c);
     NJ_USE(k, attention, nj_attention_c);
+    NJ_USE(k, patches_open, nj_patches_open_c);
+    NJ_USE(k, patches_attend, nj_patches_attend_c);
     NJ_USE(k, rms_norm, nj_rms_norm_c);
     NJ_USE(k, rope, nj_rope_c);
     NJ_USE(k, gelu, nj_gelu_c);
@@ -125,4 +128,20 @@ size_t nj_kv_bytes(uint32_t slots, uint32_t head_dim, enum nj_number format)
 size_t nj_attention_scratch_bytes(uint32_t head_dim)
 {
     return 12 * (2 * (size_t)head_dim + 256) * sizeof(float);
+}
+
+size_t nj_patches_bytes(uint32_t tokens, uint32_t heads, uint32_t head_dim)
+{
+    size_t blocks = nj_patch_blocks(tokens), wide = 2 * nj_kv_bytes(NJ_PATCH_BLOCK, head_dim, NJ_NUMBER_F32);
+    size_t narrow = nj_patch_block_bytes(head_dim);
+    return heads * blocks * (wide > narrow ? wide : narrow);
+}
+
+/* Of the integer forms, twelve rows of scores and weights. */
+size_t nj_patches_scratch_bytes(uint32_t head_dim)
+{
+    size_t floats = NJ_PATCH_QUERIES * (nj_patch_padded(head_dim) + 3) + 12 * NJ_PATCH_BLOCK;
+    size_t halves = NJ_PATCH_QUERIES * (size_t)head_dim + 12 * NJ_PATCH_BLOCK;
+    size_t fp32 = nj_attention_scratch_bytes(head_dim), integer = (floats * sizeof(float) + halves * sizeof(int16_t) + 63) / 64 * 64;
+    return fp32 > integer ? fp32 : integer;
 }

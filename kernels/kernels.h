@@ -114,6 +114,26 @@ struct nj_attention {
 /* Rows [first, first + rows) of tokens * group_heads. scratch: nj_attention_scratch_bytes(head_dim), aligned to 64, one per thread. */
 typedef void nj_attention_fn(const struct nj_attention *job, uint32_t first, uint32_t rows, void *scratch);
 
+/* ---- Attention of pictures ----------------------------------------------------------------------------------------------------------------------
+ * out = softmax(q k) v where every token sees every token; no factor before the softmax. Token t of head h lies at t * stride + h * head_dim in all four.
+ * First `patches_open` arranges keys and values of all heads, in blocks of NJ_PATCH_BLOCK tokens; then `patches_attend` takes rows of one head. On processors
+ * where integers are the faster ones, q and k become 16 bits by their length, v 12 bits and the weights of a block 14 bits: finer than bf16 activations.
+ * Bound: 2^-8 of the largest |v| anywhere, 2^-11 of it in the root mean square, for |q| |k| < 256. */
+#define NJ_PATCH_BLOCK 96u
+struct nj_patches {
+    const float *q, *k, *v;
+    float       *out;
+    size_t       stride;
+    uint32_t     tokens, heads;
+    uint32_t     head_dim; /* a multiple of 16, at most 512 */
+    void        *memory;   /* nj_patches_bytes, aligned to 64 */
+};
+size_t nj_patches_bytes(uint32_t tokens, uint32_t heads, uint32_t head_dim);
+/* Blocks [first, first + blocks) of one head. */
+typedef void nj_patches_open_fn(const struct nj_patches *job, uint32_t head, uint32_t first, uint32_t blocks);
+/* Rows (tokens) [first, first + rows) of one head. scratch: nj_patches_scratch_bytes(head_dim), aligned to 64, one per thread. */
+typedef void nj_patches_attend_fn(const struct nj_patches *job, uint32_t head, uint32_t first, uint32_t rows, void *scratch);
+
 /* ---- Vectors ------------------------------------------------------------------------------------------------------------------------------------
  * `out` may be the input itself. */
 /* out = x * (mean(x^2) + eps)^(-1/2) * weight; weight NULL: ones. Bound: n * 2^-24 relative. */
@@ -158,6 +178,8 @@ typedef uint64_t nj_read_fn(const void *memory, size_t bytes);
     X(nj_rows_fn, bf16_rows)                                                                                                               \
     X(nj_kv_write_fn, kv_write)                                                                                                            \
     X(nj_attention_fn, attention)                                                                                                          \
+    X(nj_patches_open_fn, patches_open)                                                                                                    \
+    X(nj_patches_attend_fn, patches_attend)                                                                                                \
     X(nj_rms_norm_fn, rms_norm)                                                                                                            \
     X(nj_rope_fn, rope)                                                                                                                    \
     X(nj_gelu_fn, gelu)                                                                                                                    \
@@ -199,5 +221,6 @@ void   nj_kernels_act(const struct nj_kernels *k, int which, uint32_t tokens, ui
 
 size_t nj_gemm_scratch_bytes(uint32_t tokens);
 size_t nj_attention_scratch_bytes(uint32_t head_dim);
+size_t nj_patches_scratch_bytes(uint32_t head_dim);
 
 #endif

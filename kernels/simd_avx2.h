@@ -147,6 +147,47 @@ static inline float nj_v_most(nj_v v)
     return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
 }
 
+static inline float nj_v_lane(nj_v v)
+{
+    return _mm256_cvtss_f32(v);
+}
+
+/* ---- integers ---- */
+typedef __m256i nj_i; /* of 32 bits */
+
+static inline nj_i nj_i_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+
+static inline nj_i nj_i_add(nj_i a, nj_i b)
+{
+    return _mm256_add_epi32(a, b);
+}
+
+static inline nj_v nj_i_to_v(nj_i x)
+{
+    return _mm256_cvtepi32_ps(x);
+}
+
+/* To nearest. */
+static inline nj_i nj_v_to_i(nj_v x)
+{
+    return _mm256_cvtps_epi32(x);
+}
+
+/* v * 2^n for the n in the last bits of t, whatever stands above them */
+static inline nj_v nj_v_shift(nj_v v, nj_v t)
+{
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+}
+
+/* 2 * NJ_LANES numbers of 16 bits, saturated. */
+static inline void nj_i_store_i16(int16_t *x, nj_i a, nj_i b)
+{
+    _mm256_storeu_si256((__m256i *)(void *)x, _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8));
+}
+
 static inline void nj_v_prefetch(const void *at)
 {
     _mm_prefetch((const char *)at, _MM_HINT_T0);

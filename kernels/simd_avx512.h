@@ -146,6 +146,48 @@ static inline float nj_v_most(nj_v v)
     return _mm512_reduce_max_ps(v);
 }
 
+static inline float nj_v_lane(nj_v v)
+{
+    return _mm_cvtss_f32(_mm512_castps512_ps128(v));
+}
+
+/* ---- integers ---- */
+typedef __m512i nj_i; /* of 32 bits */
+
+static inline nj_i nj_i_zero(void)
+{
+    return _mm512_setzero_si512();
+}
+
+static inline nj_i nj_i_add(nj_i a, nj_i b)
+{
+    return _mm512_add_epi32(a, b);
+}
+
+static inline nj_v nj_i_to_v(nj_i x)
+{
+    return _mm512_cvtepi32_ps(x);
+}
+
+/* To nearest. */
+static inline nj_i nj_v_to_i(nj_v x)
+{
+    return _mm512_cvtps_epi32(x);
+}
+
+/* v * 2^n for the n in the last bits of t, whatever stands above them */
+static inline nj_v nj_v_shift(nj_v v, nj_v t)
+{
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+}
+
+/* 2 * NJ_LANES numbers of 16 bits, saturated. */
+static inline void nj_i_store_i16(int16_t *x, nj_i a, nj_i b)
+{
+    _mm256_storeu_si256((__m256i *)(void *)x, _mm512_cvtsepi32_epi16(a));
+    _mm256_storeu_si256((__m256i *)(void *)(x + 16), _mm512_cvtsepi32_epi16(b));
+}
+
 static inline void nj_v_prefetch(const void *at)
 {
     _mm_prefetch((const char *)at, _MM_HINT_T0);

@@ -18,6 +18,8 @@ void nj_use_avx2(struct nj_kernels *k)
     NJ_USE(k, bf16_rows, nj_bf16_rows_4x3_avx2);
     NJ_USE(k, kv_write, nj_kv_write_avx2);
     NJ_USE(k, attention, nj_attention_6x16_avx2);
+    NJ_USE(k, patches_open, nj_patches_open_avx2);
+    NJ_USE(k, patches_attend, nj_patches_attend_avx2);
     NJ_USE(k, rms_norm, nj_rms_norm_avx2);
     NJ_USE(k, rope, nj_rope_avx2);
     NJ_USE(k, gelu, nj_gelu_avx2);

@@ -14,6 +14,8 @@ void nj_use_avx512(struct nj_kernels *k)
     NJ_USE(k, bf16_rows, nj_bf16_rows_4x6_avx512);
     NJ_USE(k, kv_write, nj_kv_write_avx512);
     NJ_USE(k, attention, nj_attention_12x32_avx512);
+    NJ_USE(k, patches_open, nj_patches_open_avx512);
+    NJ_USE(k, patches_attend, nj_patches_attend_avx512);
     NJ_USE(k, rms_norm, nj_rms_norm_avx512);
     NJ_USE(k, rope, nj_rope_avx512);
     NJ_USE(k, gelu, nj_gelu_avx512);

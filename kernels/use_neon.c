@@ -18,6 +18,8 @@ void nj_use_neon(struct nj_kernels *k)
     NJ_USE(k, bf16_rows, nj_bf16_rows_4x4_neon);
     NJ_USE(k, kv_write, nj_kv_write_neon);
     NJ_USE(k, attention, nj_attention_5x16_neon);
+    NJ_USE(k, patches_open, nj_patches_open_neon);
+    NJ_USE(k, patches_attend, nj_patches_attend_neon);
     NJ_USE(k, rms_norm, nj_rms_norm_neon);
     NJ_USE(k, rope, nj_rope_neon);
     NJ_USE(k, gelu, nj_gelu_neon);

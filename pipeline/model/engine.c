@@ -118,12 +118,13 @@ static nj_status make_fast_scratch(struct nj_engine *engine, struct nj_error *er
 {
     struct nj_scratch *scratch = &engine->scratch;
     static const int   kinds[] = {0, 8, 14, 16};
-    size_t             head = engine->max_head_dim, patch = engine->weights->config.vision.head_dim;
-    size_t gemm = nj_gemm_scratch_bytes(engine->pass_rows), attention = nj_attention_scratch_bytes((uint32_t)(head > patch ? head : patch));
+    size_t             gemm = nj_gemm_scratch_bytes(engine->pass_rows), attention = nj_attention_scratch_bytes(engine->max_head_dim);
+    size_t             patches = nj_patches_scratch_bytes(engine->weights->config.vision.head_dim);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) { /* groups of 32 have the most scales */
         size_t bytes      = nj_kernels_act_bytes(&engine->kernels, kinds[i], engine->pass_rows, nj_w4_padded_cols(engine->max_cols), 32);
         engine->act_bytes = bytes > engine->act_bytes ? bytes : engine->act_bytes;
     }
+    attention                     = attention > patches ? attention : patches;
     scratch->thread_kernel_stride = (gemm > attention ? gemm : attention) + 64;
     scratch->thread_kernel_stride -= scratch->thread_kernel_stride % 64;
     engine->act_memory     = nj_engine_alloc(engine, engine->act_bytes);

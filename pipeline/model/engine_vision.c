@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUERY_CHUNK 96u /* patches that one thread takes of one head */
+#define QUERY_CHUNK 192u /* patches that one thread takes of one head */
 
 /* The memory of one picture; it goes back when the picture is done. */
 struct tower {
@@ -22,8 +22,7 @@ struct tower {
     float                          *clamped;          /* [count][hidden], or [block][intermediate] */
     float                          *cosine, *sine;    /* [longest side in patches][head_dim / 4] */
     float                          *scores;           /* exact: [threads][count] */
-    float                          *keys, *values;    /* fast: [heads], as kernels.h says */
-    uint32_t                        slots;            /* fast: of each head; count, rounded up */
+    float                          *cache;            /* fast: keys and values, as kernels.h says */
     const float                    *norm;
     const struct nj_clipped        *clip;
     float                          *clip_out; /* what the clip's output bounds apply to */
@@ -198,51 +197,46 @@ static void attend_row(void *arg, size_t index, unsigned thread)
 }
 
 /* The fast form: keys and values of each head as the kernel reads them, then blocks of queries. */
-static struct nj_kv kernel_view(const struct tower *tower, uint32_t head)
+static struct nj_patches kernel_view(const struct tower *tower)
 {
-    uint32_t head_dim = config_of(tower)->head_dim;
-    size_t   bytes    = nj_kv_bytes(tower->slots, head_dim, NJ_NUMBER_F32);
-    return (struct nj_kv){(uint8_t *)tower->keys + head * bytes, (uint8_t *)tower->values + head * bytes, NJ_NUMBER_F32, tower->slots,
-                          head_dim};
+    const struct nj_vision_config *config = config_of(tower);
+    return (struct nj_patches){tower->q,     tower->k,      tower->v,         tower->normed, config->hidden_size,
+                               tower->count, config->heads, config->head_dim, tower->cache};
 }
 
-static void cache_row(void *arg, size_t index, unsigned thread)
+static uint32_t pieces(uint32_t count, uint32_t size)
+{
+    return (count + size - 1) / size;
+}
+
+static void cache_block(void *arg, size_t index, unsigned thread)
 {
     (void)thread;
-    struct tower                  *tower  = arg;
-    const struct nj_vision_config *config = config_of(tower);
-    for (uint32_t head = 0; head < config->heads; head++) {
-        struct nj_kv kv = kernel_view(tower, head);
-        size_t       at = index * config->hidden_size + (size_t)head * config->head_dim;
-        tower->engine->kernels.kv_write(&kv, (uint32_t)index, tower->k + at, tower->v + at);
-    }
+    struct tower     *tower = arg;
+    struct nj_patches job   = kernel_view(tower);
+    tower->engine->kernels.patches_open(&job, (uint32_t)index % job.heads, (uint32_t)index / job.heads, 1);
 }
 
 static void attend_chunk(void *arg, size_t index, unsigned thread)
 {
-    struct tower                  *tower   = arg;
-    const struct nj_vision_config *config  = config_of(tower);
-    struct nj_scratch             *scratch = &tower->engine->scratch;
-    uint32_t                       chunks = (tower->count + QUERY_CHUNK - 1) / QUERY_CHUNK, head = (uint32_t)(index / chunks);
-    uint32_t                       first = (uint32_t)(index % chunks) * QUERY_CHUNK;
-    struct nj_kv                   kv    = kernel_view(tower, head);
-    struct nj_attention            job   = {.tokens = tower->count, .group_heads = 1, .kv = &kv, .end = tower->count, .everything = true};
-    job.q                                = tower->q + (size_t)head * config->head_dim;
-    job.out                              = tower->normed + (size_t)head * config->head_dim;
-    job.q_stride = job.out_stride = config->hidden_size;
-    tower->engine->kernels.attention(&job, first, tower->count - first < QUERY_CHUNK ? tower->count - first : QUERY_CHUNK,
-                                     scratch->thread_kernel + thread * scratch->thread_kernel_stride);
+    struct tower      *tower   = arg;
+    struct nj_scratch *scratch = &tower->engine->scratch;
+    struct nj_patches  job     = kernel_view(tower);
+    uint32_t           chunks = pieces(tower->count, QUERY_CHUNK), first = (uint32_t)(index % chunks) * QUERY_CHUNK;
+    tower->engine->kernels.patches_attend(&job, (uint32_t)(index / chunks), first,
+                                          tower->count - first < QUERY_CHUNK ? tower->count - first : QUERY_CHUNK,
+                                          scratch->thread_kernel + thread * scratch->thread_kernel_stride);
 }
 
 static void attend(struct tower *tower)
 {
-    uint32_t chunks = (tower->count + QUERY_CHUNK - 1) / QUERY_CHUNK;
+    size_t heads = config_of(tower)->heads;
     if (nj_is_exact(tower->engine)) {
         each_patch(tower, attend_row);
         return;
     }
-    each_patch(tower, cache_row);
-    nj_pool_run(tower->engine->pool, (size_t)config_of(tower)->heads * chunks, attend_chunk, tower);
+    nj_pool_run(tower->engine->pool, heads * pieces(tower->count, NJ_PATCH_BLOCK), cache_block, tower);
+    nj_pool_run(tower->engine->pool, heads * pieces(tower->count, QUERY_CHUNK), attend_chunk, tower);
 }
 
 static void gate_row(void *arg, size_t index, unsigned thread)
@@ -331,27 +325,23 @@ static void make_angles(struct tower *tower, uint32_t longest)
 
 static nj_status make_room(struct tower *tower, uint32_t longest, float **memory, struct nj_error *error)
 {
-    const struct nj_vision_config *config = config_of(tower);
-    size_t                         hidden = nj_size_mul(tower->count, config->hidden_size);
-    size_t                         mlp    = nj_size_mul(tower->block, config->intermediate_size);
-    size_t                         pixels = nj_size_mul(tower->count, (size_t)config->patch_size * config->patch_size * 3);
-    size_t                         angles = nj_size_mul(longest, config->head_dim / 4);
-    size_t                         widest = hidden > mlp ? hidden : mlp;
-    bool                           exact  = nj_is_exact(tower->engine);
-    size_t         cache   = exact ? 0 : nj_size_mul(config->heads, nj_kv_bytes(tower->slots, config->head_dim, NJ_NUMBER_F32) / 4);
-    size_t         scores  = exact ? nj_size_mul(tower->engine->threads, tower->count) : 0;
-    struct nj_list lists[] = {{&tower->x, hidden},      {&tower->normed, hidden}, {&tower->out, hidden},
-                              {&tower->q, hidden},      {&tower->k, hidden},      {&tower->v, hidden},
-                              {&tower->gate, mlp},      {&tower->up, mlp},        {&tower->clamped, widest > pixels ? widest : pixels},
-                              {&tower->cosine, angles}, {&tower->sine, angles},   {&tower->scores, scores},
-                              {&tower->keys, cache},    {&tower->values, cache}};
-    *memory                = nj_carve(lists, sizeof lists / sizeof *lists);
+    const struct nj_vision_config *config  = config_of(tower);
+    size_t                         hidden  = nj_size_mul(tower->count, config->hidden_size);
+    size_t                         mlp     = nj_size_mul(tower->block, config->intermediate_size);
+    size_t                         pixels  = nj_size_mul(tower->count, (size_t)config->patch_size * config->patch_size * 3);
+    size_t                         angles  = nj_size_mul(longest, config->head_dim / 4);
+    size_t                         widest  = hidden > mlp ? hidden : mlp;
+    bool                           exact   = nj_is_exact(tower->engine);
+    size_t                         cache   = exact ? 0 : nj_patches_bytes(tower->count, config->heads, config->head_dim) / sizeof(float);
+    size_t                         scores  = exact ? nj_size_mul(tower->engine->threads, tower->count) : 0;
+    struct nj_list                 lists[] = {{&tower->x, hidden},      {&tower->normed, hidden}, {&tower->out, hidden},
+                                              {&tower->q, hidden},      {&tower->k, hidden},      {&tower->v, hidden},
+                                              {&tower->gate, mlp},      {&tower->up, mlp},        {&tower->clamped, widest > pixels ? widest : pixels},
+                                              {&tower->cosine, angles}, {&tower->sine, angles},   {&tower->scores, scores},
+                                              {&tower->cache, cache}};
+    *memory                                = nj_carve(lists, sizeof lists / sizeof *lists);
     if (!*memory)
         return nj_fail(error, "no memory for a picture of %u patches", tower->count);
-    if (!exact) { /* the last block of slots is not full */
-        memset(tower->keys, 0, cache * sizeof(float));
-        memset(tower->values, 0, cache * sizeof(float));
-    }
     return NJ_OK;
 }
 
@@ -382,7 +372,6 @@ nj_status nj_engine_vision(struct nj_engine *engine, const uint8_t *rgb, uint32_
     tower.across     = width / config->patch_size;
     tower.count      = tower.across * down;
     tower.block      = tower.count < engine->pass_rows ? tower.count : engine->pass_rows;
-    tower.slots      = (tower.count + 15) / 16 * 16;
     tower.cells      = tower.count / (config->pooling_kernel * config->pooling_kernel);
     uint32_t longest = tower.across > down ? tower.across : down;
     status           = make_room(&tower, longest, &memory, error);

@@ -336,6 +336,39 @@ static void bench_attention(const char *name, uint32_t tokens, uint32_t heads, u
     free(a.scratch);
 }
 
+struct patches {
+    struct nj_patches job;
+    uint8_t          *scratch;
+};
+
+static void run_patches(void *job, size_t part, size_t parts)
+{
+    struct patches *p = job;
+    uint32_t        first, count;
+    share(p->job.tokens, part, parts, &first, &count);
+    k.patches_attend(&p->job, 0, first, count, p->scratch + part * ((nj_patches_scratch_bytes(p->job.head_dim) + 4095) / 4096 * 4096));
+}
+
+static void bench_patches(uint32_t tokens, uint32_t dim)
+{
+    struct patches p = {.job = {.stride = dim, .tokens = tokens, .heads = 1, .head_dim = dim}};
+    char           what[64];
+    snprintf(what, sizeof what, "patches n%u d%u", tokens, dim);
+    if (strncmp(what, pattern, strlen(pattern)) != 0)
+        return;
+    float *x = numbers((size_t)tokens * dim);
+    p.job.q = p.job.k = p.job.v = x;
+    p.job.out                   = memory((size_t)tokens * dim * sizeof(float));
+    p.job.memory                = memory(nj_patches_bytes(tokens, 1, dim));
+    p.scratch                   = memory(threads * ((nj_patches_scratch_bytes(dim) + 4095) / 4096 * 4096));
+    k.patches_open(&p.job, 0, 0, (tokens + NJ_PATCH_BLOCK - 1) / NJ_PATCH_BLOCK);
+    line(what, k.names.patches_attend, INT16, 2.0 * tokens * tokens * dim, run_patches, &p);
+    free(x);
+    free(p.job.out);
+    free(p.job.memory);
+    free(p.scratch);
+}
+
 /* ---- vectors ---- */
 struct vectors {
     float *x, *y, *out;
@@ -410,6 +443,7 @@ int main(int argc, char **argv)
     bench_rows(NJ_NUMBER_BF16, 0, 1, 131072, 2560);
     bench_rows(NJ_NUMBER_BF16, 0, 64, 10240, 2560);
     bench_rows(NJ_NUMBER_F32, 0, 64, 2560, 2560);
+    bench_patches(2376, 64);
     bench_attention("picture", 2376, 1, 2376, 64, true, NJ_NUMBER_F32);
     bench_attention("prefill", 512, 4, 1024, 256, false, NJ_NUMBER_F16);
     bench_attention("prefill", 512, 4, 1536, 512, false, NJ_NUMBER_F16);

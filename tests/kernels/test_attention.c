@@ -150,7 +150,84 @@ static int attention_round(const struct nj_kernels *k, uint32_t round)
     return same;
 }
 
-static void test_table(const struct nj_kernels *k, const char *isa)
+/* ---- pictures ---- */
+static int patches_round(const struct nj_kernels *k, uint32_t round)
+{
+    uint32_t          dim = PICK(16, 48, 64, 64, 80, 512), heads = 1 + random_below(3), tokens = 1 + random_below(round % 4 ? 130 : 700);
+    size_t            stride = (size_t)heads * dim + random_below(5), floats = (tokens - 1) * stride + heads * dim, blocks, bytes;
+    float            *q = guarded(floats * 4, 4), *key = guarded(floats * 4, 4), *v = guarded(floats * 4, 4), *out = guarded(floats * 4, 4);
+    struct nj_patches job = {q, key, v, out, stride, tokens, heads, dim, NULL};
+    /* Weights from all alike to one alone; a few large dimensions; rows of zeros. */
+    float loud = (float[]){0, 0.02f, 1, 1, 2.5f}[random_below(5)] * 64 / (float)dim, size = random_below(4) ? 1 : 1e-4f;
+    for (size_t i = 0; i < floats; i++) {
+        float outlier = i % stride % dim == 3 && round % 3 == 0 ? 3.0f : 1.0f;
+        q[i]          = random_normal() * loud * outlier;
+        key[i]        = i / stride % 17 == 5 ? 0 : random_normal() * outlier;
+        v[i]          = random_normal() * outlier * size;
+        out[i]        = CANARY;
+    }
+    bytes            = nj_patches_bytes(tokens, heads, dim);
+    blocks           = (tokens + NJ_PATCH_BLOCK - 1) / NJ_PATCH_BLOCK;
+    job.memory       = guarded(bytes, 64);
+    void    *scratch = guarded(nj_patches_scratch_bytes(dim), 64);
+    uint32_t cut = random_below((uint32_t)blocks + 1), row = random_below(tokens + 1);
+    double   worst = 0, squares = 0, largest = 0;
+    int      same = 1;
+    for (uint32_t h = 0; h < heads; h++) {
+        k->patches_open(&job, h, cut, (uint32_t)blocks - cut);
+        k->patches_open(&job, h, 0, cut);
+    }
+    for (uint32_t h = 0; h < heads; h++) {
+        k->patches_attend(&job, h, 0, row, scratch);
+        k->patches_attend(&job, h, row, tokens - row, scratch);
+    }
+    double *p = malloc(tokens * sizeof *p);
+    for (uint32_t h = 0; h < heads; h++)
+        for (uint32_t t = 0; t < tokens; t++) {
+            double most = -INFINITY, sum = 0;
+            for (uint32_t i = 0; i < tokens; i++) {
+                p[i] = 0;
+                for (uint32_t d = 0; d < dim; d++)
+                    p[i] += (double)q[t * stride + h * dim + d] * (double)key[i * stride + h * dim + d];
+                most = fmax(most, p[i]);
+            }
+            for (uint32_t i = 0; i < tokens; i++)
+                sum += p[i] = exp(p[i] - most);
+            for (uint32_t d = 0; d < dim; d++) {
+                double want = 0;
+                for (uint32_t i = 0; i < tokens; i++) {
+                    want += p[i] * (double)v[i * stride + h * dim + d];
+                    largest = fmax(largest, fabs((double)v[i * stride + h * dim + d]));
+                }
+                double off = fabs((double)out[t * stride + h * dim + d] - want / sum);
+                worst      = off <= worst ? worst : off; /* not a number stays */
+                squares += off * off;
+            }
+        }
+    free(p);
+    for (uint32_t t = 0; t + 1 < tokens && same; t++)
+        for (size_t i = (size_t)heads * dim; i < stride && same; i++)
+            same = out[t * stride + i] == CANARY;
+    double mean = sqrt(squares / ((double)tokens * heads * dim));
+    same        = same && worst <= largest * 0x1p-8 && mean <= largest * 0x1p-11;
+    if (!same || getenv("NJ_VERBOSE"))
+        printf("# dim %u heads %u tokens %u loud %g: worst %g, rms %g of the largest value\n", dim, heads, tokens, (double)loud,
+               worst / largest, mean / largest);
+    release_all();
+    return same;
+}
+
+static void test_pictures(const struct nj_kernels *k, const char *isa)
+{
+    int same = 1;
+    if (!IS_NEW(k, patches_attend))
+        return;
+    for (int round = 0; round < rounds(60) && same; round++)
+        same = patches_round(k, (uint32_t)round);
+    CHECK(same, "%s: %s, %s", isa, k->names.patches_attend, k->names.patches_open);
+}
+
+static void test_text(const struct nj_kernels *k, const char *isa)
 {
     int same = 1;
     if (!IS_NEW(k, attention))
@@ -158,6 +235,12 @@ static void test_table(const struct nj_kernels *k, const char *isa)
     for (int round = 0; round < rounds(150) && same; round++)
         same = attention_round(k, (uint32_t)round);
     CHECK(same, "%s: %s, %s", isa, k->names.attention, k->names.kv_write);
+}
+
+static void test_table(const struct nj_kernels *k, const char *isa)
+{
+    test_text(k, isa);
+    test_pictures(k, isa);
 }
 
 int main(void)

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define STRETCH ((size_t)256) /* bytes between two looks at whether it is still worth going on */
+
 struct nj_acceptor {
     struct nj_grammar    *as_written, *any_order;
     struct nj_constraint *exact, *loose;
@@ -43,9 +45,16 @@ void nj_acceptor_close(struct nj_acceptor *a)
 
 static nj_status try_text(struct nj_constraint *constraint, const char *text, size_t size, bool *valid, size_t *at, struct nj_error *error)
 {
+    nj_status status = NJ_OK;
+    size_t    taken  = STRETCH;
     nj_constraint_reset(constraint);
-    nj_status status = nj_constraint_advance_bytes(constraint, text, size, at, error);
-    *valid           = status == NJ_OK && *at == size && nj_constraint_may_stop(constraint);
+    for (*at = 0; status == NJ_OK && *at < size && taken == STRETCH; *at += taken) {
+        const size_t stretch = size - *at < STRETCH ? size - *at : STRETCH;
+        status               = nj_constraint_advance_bytes(constraint, text + *at, stretch, &taken, error);
+        if (status == NJ_OK && nj_constraint_is_partial(constraint))
+            status = nj_fail(error, "this document can be read in too many ways under its schema to judge it");
+    }
+    *valid = status == NJ_OK && *at == size && nj_constraint_may_stop(constraint);
     return status;
 }
 

@@ -11,7 +11,8 @@ struct nj_acceptor;
 nj_status nj_acceptor_open(const char *name, const char *schema, size_t size, struct nj_acceptor **out, struct nj_error *error);
 void      nj_acceptor_close(struct nj_acceptor *acceptor);
 
-/* *at: how many bytes of the text as it stands the grammar would have written. Fails only for lack of memory. */
+/* *at: how many bytes of the text as it stands the grammar would have written. Fails where there is no memory, or a document can be read in too many ways
+ * (nj_constraint_is_partial). */
 nj_status nj_acceptor_judge(struct nj_acceptor *acceptor, const char *text, size_t size, bool *valid, size_t *at, struct nj_error *error);
 
 #endif

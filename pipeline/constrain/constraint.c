@@ -44,6 +44,7 @@ void nj_constraint_reset(struct nj_constraint *c)
     c->machine.frames.count = 0;
     c->machine.keys.count   = 0;
     c->machine.failed       = false;
+    c->machine.dropped      = false;
     c->now.count            = 1;
     c->now.data[0]          = nj_machine_start(c->g);
 }
@@ -63,6 +64,7 @@ nj_status nj_constraint_copy(struct nj_constraint *to, const struct nj_constrain
     to->machine.frames.count = m->frames.count;
     to->machine.keys.count   = m->keys.count;
     to->machine.failed       = m->failed;
+    to->machine.dropped      = m->dropped;
     to->now.count            = from->now.count;
     return NJ_OK;
 }
@@ -207,4 +209,9 @@ bool nj_constraint_finished(const struct nj_constraint *c)
         if (c->now.data[i].top.kind != NJ_AT_END)
             return false;
     return true;
+}
+
+bool nj_constraint_is_partial(const struct nj_constraint *c)
+{
+    return c->machine.dropped;
 }

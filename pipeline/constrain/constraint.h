@@ -30,6 +30,10 @@ nj_status nj_constraint_advance(struct nj_constraint *constraint, int32_t id, st
 bool nj_constraint_may_stop(const struct nj_constraint *constraint);
 bool nj_constraint_finished(const struct nj_constraint *constraint);
 
+/* Whether so many alternatives were open at once that some were given up (schemas whose alternatives stay alike through a recursion, and documents nested
+ * deep in them). What is allowed is still right, and still ends; what is refused may be valid. */
+bool nj_constraint_is_partial(const struct nj_constraint *constraint);
+
 /* The set of ids that may come next, one bit an id (bit id % 64 of word id / 64); ids that stop generation are never in it.
  *   bits   out: [(vocabulary size + 63) / 64]
  *   count  out: how many bits are set */

@@ -39,6 +39,10 @@ static void emit(const struct stepping *s, const struct nj_item *top, uint32_t p
     for (uint32_t i = s->from; i < s->out->count; i++)
         if (same_way(&s->out->data[i], &way))
             return;
+    if (s->out->count - s->from >= NJ_MOST_WAYS) {
+        s->m->dropped = true;
+        return;
+    }
     if (!nj_ways_add(s->out, &way))
         s->m->failed = true;
 }

@@ -8,6 +8,8 @@
 
 #include "pipeline/constrain/tables.h"
 
+#define NJ_MOST_WAYS 2048u /* alternatives that stay open through a recursion double with each level */
+
 enum nj_item_kind { NJ_AT_END, NJ_AT_VALUE, NJ_AT_TRIE, NJ_AT_DFA, NJ_AT_OBJECT, NJ_AT_KEY, NJ_AT_FURTHER_KEY, NJ_AT_ARRAY };
 
 enum nj_item_phase {
@@ -57,7 +59,8 @@ struct nj_machine {
     const struct nj_grammar *g;
     NJ_TABLE(struct nj_frame) frames;
     NJ_TABLE(struct nj_used_key) keys;
-    bool failed; /* memory is gone; what the machine says is no longer meaningful */
+    bool failed;  /* memory is gone; what the machine says is no longer meaningful */
+    bool dropped; /* there were more than NJ_MOST_WAYS ways; what is left is right, but something else may be right, too */
 };
 
 /* The ways that follow `way` after `byte`, appended to `out` behind `from`; those that are there already are not added again. */

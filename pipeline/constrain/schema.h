@@ -18,7 +18,7 @@
 
 #define NJ_SCHEMA_VALUES       50000u
 #define NJ_SCHEMA_PARTS        4096u    /* of one conjunction */
-#define NJ_SCHEMA_ALTERNATIVES 4096u    /* of one value */
+#define NJ_SCHEMA_ALTERNATIVES 1024u    /* of one value */
 #define NJ_SCHEMA_DEPTH        256u     /* allOf, anyOf, oneOf and $ref inside each other */
 #define NJ_SCHEMA_WORK         3000000u /* steps of the whole compilation: well below a second */
 

@@ -210,7 +210,8 @@ nj_status nj_add_literal(struct nj_compiler *c, struct nj_form *form, const json
     struct nj_text    text = {0};
     struct nj_literal literal;
     nj_spell_scalar(&text, value);
-    nj_status status = text.failed || !NJ_ROOM(c->form_literals, 1) ? nj_no_memory(c) : nj_spend(c, 1 + text.length / 4);
+    nj_status status =
+        text.failed || !NJ_ROOM(c->form_literals, 1) ? nj_no_memory(c) : nj_spend(c, (json_is_real(value) ? 16 : 1) + text.length / 4);
     if (status == NJ_OK)
         status = nj_pool(c, text.data, text.length, &literal);
     if (status == NJ_OK) {

@@ -1,6 +1,7 @@
 /* Schemas that were made to hurt, and schemas stitched together from pieces of good ones. None may crash, take long or lie: what compiles writes documents
  * that a validator of its own (validator.h) accepts. */
 #include "base/text.h"
+#include "pipeline/constrain/acceptor.h"
 #include "pipeline/constrain/constraint.h"
 #include "tests/conformance/table.h"
 #include "tests/conformance/validator.h"
@@ -138,6 +139,29 @@ static void check_all_hostile(void)
         nj_text_add(&s, single[i]);
         check_hostile(single[i], &s);
     }
+}
+
+/* Two alternatives that stay alike down to the bottom: twice as many ways with each level. */
+static void check_many_ways(void)
+{
+    static const char schema[] =
+        "{\"$ref\":\"#/$defs/n\",\"$defs\":{\"n\":{\"anyOf\":["
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/n\"},\"b\":{\"type\":\"null\"}}},"
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/n\"},\"c\":{\"type\":\"null\"}}},{\"type\":\"null\"}]}}}";
+    struct nj_acceptor *acceptor = NULL;
+    struct nj_error     error    = {{0}};
+    CHECK(nj_acceptor_open("s", schema, sizeof schema - 1, &acceptor, &error) == NJ_OK, "alternatives that stay alike %s", error.text);
+    for (unsigned depth = 5; acceptor && depth <= 400; depth *= 3) {
+        struct nj_text document = {0};
+        bool           valid    = false;
+        size_t         at;
+        nest(&document, "{\"a\":", "null", "}", depth);
+        nj_status status = nj_acceptor_judge(acceptor, document.data, document.length, &valid, &at, &error);
+        CHECK(status == NJ_OK ? valid : depth > 5 && strstr(error.text, "too many ways") != NULL, "%u levels: %s", depth,
+              status == NJ_OK ? "valid" : error.text);
+        nj_text_free(&document);
+    }
+    nj_acceptor_close(acceptor);
 }
 
 /* --- stitched together --- */
@@ -292,6 +316,7 @@ static void check_stitched(unsigned times)
 int main(int argc, char **argv)
 {
     check_all_hostile();
+    check_many_ways();
     pieces.whole = json_array();
     pieces.parts = json_array();
     table_read("tests/conformance/schemas.table", note_schema, NULL);

@@ -242,19 +242,30 @@ static void fix_strings(struct nj_db_waiting_list *list, const struct nj_text *m
     }
 }
 
-nj_status nj_db_waiting(struct nj_db *db, bool deferred, size_t limit, struct nj_db_waiting_list *out, struct nj_error *error)
+/* Put off by this handle, one by one: the table lies in memory and ends with the handle. */
+#define ASIDE "CREATE TEMP TABLE IF NOT EXISTS aside(event INTEGER PRIMARY KEY)"
+#define QUEUE "ORDER BY e.parked IS NULL, e.interest DESC, e.event"
+
+nj_status nj_db_waiting_anew(struct nj_db *db, struct nj_error *error)
+{
+    NJ_TRY(nj_db_run(db, error, ASIDE, ""));
+    return nj_db_run(db, error, "DELETE FROM temp.aside", "");
+}
+
+nj_status nj_db_waiting(struct nj_db *db, size_t limit, struct nj_db_waiting_list *out, struct nj_error *error)
 {
     struct nj_text memory = {0};
     sqlite3_stmt  *row;
     size_t         room = 0;
     *out                = (struct nj_db_waiting_list){0};
-    nj_status status    = nj_db_query(
-           db, &row, error,
-           "SELECT e.event, e.event_id, e.card, c.name, c.mount, e.camera, e.started_at, e.ended_at, e.first_seen_utc, e.\"trigger\", "
-              "e.interest,"
-              " e.attempts, e.parked, e.seconds, e.energy_wh, e.state, e.state_reason FROM event e JOIN card c USING(card)"
-              " WHERE e.state IN ('ready', iif(?1, 'deferred', 'ready')) ORDER BY e.parked IS NULL, e.interest DESC, e.event LIMIT ?2",
-           "ii", (int64_t)deferred, limit ? (int64_t)limit : -1);
+    NJ_TRY(nj_db_run(db, error, ASIDE, ""));
+    nj_status status = nj_db_query(
+        db, &row, error,
+        "SELECT e.event, e.event_id, e.card, c.name, c.mount, e.camera, e.started_at, e.ended_at, e.first_seen_utc, e.\"trigger\", "
+        "e.interest,"
+        " e.attempts, e.parked, e.seconds, e.energy_wh, e.state, e.state_reason FROM event e JOIN card c USING(card)"
+        " WHERE e.state IN ('ready', 'deferred') AND e.event NOT IN (SELECT event FROM temp.aside) " QUEUE " LIMIT ?",
+        "i", limit ? (int64_t)limit : -1);
     while (status == NJ_OK && (status = nj_db_step(db, row, error)) == NJ_OK) {
         if (out->count == room) {
             room                       = room ? room * 2 : 16;
@@ -352,6 +363,8 @@ nj_status nj_db_burst_fail(struct nj_db *db, int64_t event, const char *reason, 
 
 nj_status nj_db_burst_defer(struct nj_db *db, int64_t event, const char *reason, struct nj_error *error)
 {
+    NJ_TRY(nj_db_run(db, error, ASIDE, ""));
+    NJ_TRY(nj_db_run(db, error, "INSERT OR IGNORE INTO temp.aside(event) VALUES(?)", "i", event));
     nj_status status = nj_db_begin(db, error);
     if (status != NJ_OK)
         return status;
@@ -359,6 +372,21 @@ nj_status nj_db_burst_defer(struct nj_db *db, int64_t event, const char *reason,
         db, error, "UPDATE event SET state = 'deferred', state_reason = ?2 WHERE event = ?1 AND state IN ('running', 'ready', 'deferred')",
         "is", event, reason);
     return closed(db, status, error);
+}
+
+nj_status nj_db_put_off(struct nj_db *db, const char *reason, double low, size_t fresh, struct nj_error *error)
+{
+    NJ_TRY(nj_db_run(db, error, ASIDE, ""));
+    nj_status status = nj_db_begin(db, error);
+    if (status != NJ_OK)
+        return status;
+    status = nj_db_run(db, error,
+                       "UPDATE event SET state = 'deferred', state_reason = ?1 || iif(interest >= 0 AND interest < ?2,"
+                       " printf('; its interest is low (%.2f): it waits for sun to spare', interest), '')"
+                       " WHERE event NOT IN (SELECT event FROM temp.aside) AND (state = 'ready' OR event IN"
+                       " (SELECT e.event FROM event e WHERE e.state = 'deferred' " QUEUE " LIMIT ?3))",
+                       "sri", reason, low, (int64_t)fresh);
+    return nj_db_end(db, status, error);
 }
 
 nj_status nj_db_recover(struct nj_db *db, int64_t *count, struct nj_error *error)

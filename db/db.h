@@ -20,9 +20,9 @@
  *
  *   burst   open ──► ready ──► running ──► done
  *                     ▲ ▲ ▲       │ ├────► failed(reason)      read and not understood, or unreadable: not tried again by itself
- *                     │ │ │       │ └────► deferred(reason)    put off: too little power, too hot
+ *                     │ │ │       │ └────► deferred(reason)    put off: too little power, too hot, the card is away
  *                     │ │ └───────┘ nj_db_burst_again, nj_db_recover: a cut, a signal, a parked run
- *                     │ └─ deferred, by nj_db_burst_again
+ *                     │ └─ deferred, by nj_db_burst_start or nj_db_burst_again
  *                     └─── failed or done, by nj_db_burst_again on a ranger's wish (`run --retry`)
  */
 #ifndef NJ_DB_DB_H
@@ -187,9 +187,10 @@ struct nj_db_waiting_list {
     void                 *memory;
 };
 
-/* At most `limit` waiting bursts (0 = all), parked ones first, then in order of interest, then oldest first. `deferred` ones are among them when asked for.
- * Free with nj_db_waiting_free. */
-nj_status nj_db_waiting(struct nj_db *db, bool deferred, size_t limit, struct nj_db_waiting_list *out, struct nj_error *error);
+/* At most `limit` waiting bursts, ready or deferred (0 = all), parked ones first, then in order of interest, then oldest first. Those that this handle put off
+ * one by one (nj_db_burst_defer) are left out until nj_db_waiting_anew. Free with nj_db_waiting_free. */
+nj_status nj_db_waiting(struct nj_db *db, size_t limit, struct nj_db_waiting_list *out, struct nj_error *error);
+nj_status nj_db_waiting_anew(struct nj_db *db, struct nj_error *error);
 void      nj_db_waiting_free(struct nj_db_waiting_list *list);
 nj_status nj_db_waiting_count(struct nj_db *db, int64_t *ready, int64_t *deferred, struct nj_error *error);
 
@@ -197,6 +198,9 @@ nj_status nj_db_waiting_count(struct nj_db *db, int64_t *ready, int64_t *deferre
 nj_status nj_db_burst_start(struct nj_db *db, int64_t event, struct nj_error *error);
 /* running → ready with what was spent so far and, if it was parked, the file that holds it. Also failed|done|deferred → ready. */
 nj_status nj_db_burst_again(struct nj_db *db, int64_t event, const char *parked, double seconds, double energy_wh, struct nj_error *error);
+/* All that are ready → deferred, for a reason in words that holds for all; those of an interest below `low` say that, too. Of those that are deferred already
+ * the first `fresh` in the queue get the new words: a long queue is not written anew at each waking. */
+nj_status nj_db_put_off(struct nj_db *db, const char *reason, double low, size_t fresh, struct nj_error *error);
 /* running|ready → failed | deferred, with a reason in words. */
 nj_status nj_db_burst_fail(struct nj_db *db, int64_t event, const char *reason, double seconds, double energy_wh, struct nj_error *error);
 nj_status nj_db_burst_defer(struct nj_db *db, int64_t event, const char *reason, struct nj_error *error);

@@ -16,7 +16,8 @@ struct shape {
 
 /* How many wait before the event `e`: for one event, not for lists. */
 #define AHEAD                                                                                                                              \
-    ", (SELECT count(*) FROM event w WHERE w.state = 'ready' AND e.state = 'ready' AND (w.interest, -w.event) > (e.interest, -e.event))"   \
+    ", (SELECT count(*) FROM event w WHERE w.state IN ('ready', 'deferred') AND e.state IN ('ready', 'deferred') AND (w.interest, "        \
+    "-w.event) > (e.interest, -e.event))"                                                                                                  \
     " AS ahead"
 
 /* An event with what is in no view: triage, parking, people, the sum of the clock corrections that apply. */

@@ -37,7 +37,8 @@ static void explain_state(const char *const *names, const struct nj_db_value *va
     else if (!strcmp(state, "running"))
         line("State", "running: the model is reading it now");
     else if (!strcmp(state, "deferred"))
-        line("State", "put off: %s", *reason ? reason : "no reason was noted");
+        line("State", "put off: %s; %lld before it in the queue%s%s", *reason ? reason : "no reason was noted", (long long)NUMBER("ahead"),
+             IS_SET("parked") ? "; a part of the work is parked in " : "", TEXT("parked"));
     else if (!strcmp(state, "failed"))
         line("State", "failed: %s", *reason ? reason : "no reason was noted");
     else

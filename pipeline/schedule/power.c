@@ -326,7 +326,7 @@ static void take_first(size_t count, unsigned most, struct nj_allowance *out)
     out->run = out->count > 0;
 }
 
-void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out)
+static void choose(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out)
 {
     uint32_t soft = power->conf->model.soft_tokens ? (uint32_t)power->conf->model.soft_tokens : 280;
     *out          = (struct nj_allowance){.soft_tokens = soft, .threads = threads_now(power)};
@@ -374,8 +374,17 @@ void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts,
     out->threads     = decision.threads < out->threads ? decision.threads : out->threads;
     memcpy(out->bursts, decision.together, out->count * sizeof *out->bursts);
     snprintf(out->reason, sizeof out->reason, "%s", decision.reason);
+    snprintf(out->put_off, sizeof out->put_off, "%.*s", (int)strcspn(decision.reason, ":"),
+             decision.reason); /* behind it: how many others */
     if (!out->run)
         power->sleep_until_s = decision.until_s;
+}
+
+void nj_power_decide(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, bool force, struct nj_allowance *out)
+{
+    choose(power, bursts, count, force, out);
+    if (!out->put_off[0])
+        memcpy(out->put_off, out->reason, sizeof out->put_off);
 }
 
 void nj_power_ran(struct nj_power *power, const struct nj_db_waiting *bursts, size_t count, uint32_t soft_tokens, double seconds,

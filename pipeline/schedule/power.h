@@ -31,6 +31,7 @@ struct nj_allowance {
     uint32_t soft_tokens;
     unsigned threads; /* fewer where it is warm or the board slows itself down */
     char     reason[NJ_SCHEDULE_REASON];
+    char     put_off[NJ_SCHEDULE_REASON]; /* the same for one burst that is not read now */
 };
 
 /* Whether this is a station that lives by itself (a battery or an alarm is set), not a computer on somebody's desk. */

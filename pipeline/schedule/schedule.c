@@ -13,7 +13,6 @@
 #define FULL           0.995
 #define WARM_C         10   /* so near to the limit half of the cores work: they last longer than a pause */
 #define FAR_BELOW      0.7  /* of the reserve: then a look a day will do */
-#define LOW_INTEREST   0.45 /* in words; the number decides nothing */
 #define STUCK          0.06 /* of the battery must have gone through a gauge that stands still */
 #define RATE_DAYS      20.0 /* memory for how much usually arrives */
 #define LATE_MARGIN    3.0  /* late work keeps: it waits until energy is this much cheaper than its worth */
@@ -384,7 +383,7 @@ static void decide_sleep(struct nj_schedule *schedule, const struct nj_waiting *
 {
     size_t uninteresting = 0;
     for (size_t i = 0; i < count; i++)
-        uninteresting += queue[i].interest < LOW_INTEREST;
+        uninteresting += queue[i].interest < NJ_SCHEDULE_LOW;
     double unit = nj_schedule_unit_wh(schedule), kept = fmax(schedule->reserve_wh, schedule->set.floor_wh);
     bool   low     = schedule->stored_wh < kept + 2 * unit;
     double longest = schedule->stored_wh < FAR_BELOW * kept ? NJ_DAY_S : low ? 12 * NJ_HOUR_S : 6 * NJ_HOUR_S;
@@ -446,7 +445,7 @@ void nj_schedule_decide(struct nj_schedule *schedule, const struct nj_waiting *q
     decision->price = PRICE_TRUST * nj_price_at(&schedule->price, &schedule->sky, schedule->stored_wh);
     if (schedule->temp_c > set->max_temp_c) {
         sleep_for(schedule, decision, NJ_HOUR_S);
-        say(decision, "too hot for work: %.0f C; %zu wait", schedule->temp_c, count);
+        say(decision, "too hot for work at %.0f C: %zu wait", schedule->temp_c, count);
         return;
     }
     if (schedule->temp_c > set->max_temp_c - WARM_C && set->threads > 1)

@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #define NJ_SCHEDULE_FRESH_S  (72 * 3600) /* a burst read later than this is worth half */
+#define NJ_SCHEDULE_LOW      0.45        /* interest below this is called low, in words only: no rule asks for it */
 #define NJ_SCHEDULE_KINDS    24
 #define NJ_SCHEDULE_REASON   160
 #define NJ_SCHEDULE_TOGETHER 8 /* bursts that can be read together */

@@ -174,9 +174,11 @@ static nj_status decode(struct station *station, struct nj_error *error)
     int64_t            left = station->options->limit ? station->options->limit : INT64_MAX, ready = 0, deferred = 0;
     nj_status          status = nj_db_waiting_count(station->db, &ready, &deferred, error);
     uint64_t           done   = 0;
-    bool               more   = ready > 0;
+    bool               more   = ready + deferred > 0;
     struct nj_progress progress;
-    nj_progress_begin(&progress, "reading", "bursts", (uint64_t)(ready < left ? ready : left));
+    nj_progress_begin(&progress, "reading", "bursts", (uint64_t)(ready + deferred < left ? ready + deferred : left));
+    if (status == NJ_OK)
+        status = nj_db_waiting_anew(station->db, error);
     while (status == NJ_OK && more && left > 0) {
         struct nj_db_waiting_list list;
         struct nj_db_waiting      chosen[NJ_SCHEDULE_TOGETHER];
@@ -186,7 +188,7 @@ static nj_status decode(struct station *station, struct nj_error *error)
             status = nj_fail_as(NJ_STOPPED, error, "stopped by a signal; what waits is read at the next run");
             break;
         }
-        status = nj_db_waiting(station->db, false, LOOK_AT, &list, error);
+        status = nj_db_waiting(station->db, LOOK_AT, &list, error);
         if (status != NJ_OK)
             break;
         nj_power_decide(station->power, list.item, list.count, station->options->force, &allowance);
@@ -197,6 +199,7 @@ static nj_status decode(struct station *station, struct nj_error *error)
         else if (list.count > 0) {
             const struct nj_clock *clock = nj_clock_system();
             nj_db_decision(station->db, clock->wall_ms(clock->self), "wait", allowance.reason, 0, NULL);
+            nj_db_put_off(station->db, allowance.put_off, NJ_SCHEDULE_LOW, LOOK_AT, NULL);
             status = nj_fail_as(NJ_STOPPED, error, "%zu bursts wait: %s", list.count, allowance.reason);
         }
         more = list.count > 0;
@@ -261,7 +264,8 @@ nj_status nj_station_run(const struct nj_conf *conf, const struct nj_station_opt
             status = nj_fail_as(NJ_STOPPED, error, "stopped by a signal");
     }
     if (lock.fd >= 0)
-        nj_db_waiting_count(station.db, &result->waiting, &deferred, NULL);
+        if (nj_db_waiting_count(station.db, &result->waiting, &deferred, NULL) == NJ_OK)
+            result->waiting += deferred;
     nj_notify("STOPPING=1");
     if (station.power)
         nj_ledger_save(&station.ledger, station.db);

@@ -128,7 +128,7 @@ nj_status nj_triage_waiting(struct nj_db *db, const struct nj_triage_options *op
     struct nj_db_waiting_list list;
     struct pass               pass = {.db = db};
     *looked                        = 0;
-    NJ_TRY(nj_db_waiting(db, false, 0, &list, error));
+    NJ_TRY(nj_db_waiting(db, 0, &list, error));
     bool any = false;
     for (size_t i = 0; i < list.count; i++)
         any = any || list.item[i].interest < 0;

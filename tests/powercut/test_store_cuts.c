@@ -104,7 +104,7 @@ static void group(struct nj_db *db, int64_t card)
 static void read_waiting(struct nj_db *db)
 {
     struct nj_db_waiting_list list;
-    must(nj_db_waiting(db, true, 0, &list, &error));
+    must(nj_db_waiting(db, 0, &list, &error));
     for (size_t i = 0; i < list.count; i++) {
         char                         json[3000];
         const struct nj_db_detection animals[] = {{.species = "zebra", .count_min = 2, .probability = 0.9, .runner_up_probability = -1},

@@ -43,6 +43,7 @@ echo '{"percent": 6, "volts": 11.5}' >"$root/run/battery.json"
 run
 same "below the floor nothing is read, in good order" "75 0" "$status $(done_events)"
 check "and the sentence says why" grep -q 'floor' "$SCRATCH/out"
+same "each burst says it, too" "7|0" "$(sqlite3 "$root/station.db" "select sum(state = 'deferred' and state_reason like '6 \% left; the floor is 10 \%%' escape '\\'), sum(state = 'ready') from events")"
 same "the next wake is armed" yes "$(armed)"
 
 echo 0 >"$rtc"
@@ -99,6 +100,9 @@ before=$(done_events)
 set_lines
 same "at the reserve nothing is read" "75 0" "$status $(($(done_events) - before))"
 same "the watchdog stays off while nothing is read" 0 "$(wc -c <"$root/dev/watchdog")"
+low="state = 'deferred' and state_reason like '27 \% left and % \% kept in reserve; its interest is low (0.%): it waits for sun to spare' escape '\\'"
+same "a low score waits and says so, a high one waits and says why" "1|0" \
+    "$(sqlite3 "$root/station.db" "select count(*) > 0, sum(not ((interest < 0.45) = ($low))) from event join (select event_id as id, state_reason as words from events) on id = event_id where state = 'deferred'")"
 echo 1 >"$lines/24"
 set_lines
 same "but somebody who presses the button sees three bursts read" "75 3" "$status $(($(done_events) - before))"
@@ -136,6 +140,21 @@ for signal in TERM KILL; do
     wait $pid
     same "SIG$signal in the middle: the next wake is armed" yes "$(armed)"
 done
+
+# A card that was away is read when it is back.
+rm -r "$SCRATCH/card"/*
+more 7
+"$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" watch --once
+away=$(sqlite3 "$root/station.db" "select event_id from events where state = 'ready' order by started_at desc limit 1")
+state() { sqlite3 "$root/station.db" "select state, state_reason <> '' from events where event_id = '$away'"; }
+mv "$SCRATCH/card" "$SCRATCH/away"
+mkdir "$SCRATCH/card"
+run
+same "pictures that are away are put off for a reason" "0 deferred|1" "$status $(state)"
+rmdir "$SCRATCH/card"
+mv "$SCRATCH/away" "$SCRATCH/card"
+run
+same "and read once they are back" "0 done|" "$status $(state)"
 
 # The gauge.
 echo '{"volts": 11.5}' >"$root/run/battery.json"

@@ -127,7 +127,7 @@ static void run_through(struct nj_db *db)
            "frames are used, in order");
 
     struct nj_db_waiting_list list;
-    GOOD(nj_db_waiting(db, false, 0, &list, &error));
+    GOOD(nj_db_waiting(db, 0, &list, &error));
     CHECK(list.count == 2 && list.item[0].event == other && list.item[1].frame_count == 2 &&
               !strcmp(list.item[1].frame[1].path, "DCIM/b\xff.jpg") && !strcmp(list.item[1].mount, "/media/card1"),
           "the queue: by interest, with the frames");

@@ -12,7 +12,7 @@
 
 #define CONF_LIMIT ((size_t)1 << 20) /* bytes of a settings file */
 
-enum kind { TEXT, NUMBER, WHOLE, YES_NO, SOFT_TOKENS, ONE_OF };
+enum kind { TEXT, NUMBER, WHOLE, YES_NO, SOFT_TOKENS, ONE_OF, SOURCE };
 
 struct key {
     const char *section, *name;
@@ -20,7 +20,7 @@ struct key {
     size_t      offset, size;
     const char *normal; /* default, in the form of the file */
     double      low, high;
-    const char *choices; /* ONE_OF: separated by '|' */
+    const char *choices; /* ONE_OF: separated by '|'; SOURCE: so, too, a colon behind those that go on (`kind:where`) */
     const char *help;    /* with the unit */
 };
 
@@ -64,7 +64,7 @@ static const struct key keys[] = {
      "Keep the probability of every choice."},
     {"sentinel", "second_look", YES_NO, AT(sentinel.second_look), "no", 0, 0, NULL,
      "Ask the model, too, whether an expert should look (nearly twice the energy)."},
-    {"power", "battery", TEXT, AT(power.battery), "none", 0, 0, NULL,
+    {"power", "battery", SOURCE, AT(power.battery), "none", 0, 0, "sysfs:|hwmon:|vedirect:|file:|none",
      "Where the state of charge comes from: sysfs:DIR, hwmon:NAME, vedirect:TTY, file:JSON or none."},
     {"power", "battery_wh", NUMBER, AT(power.battery_wh), "100", 0.1, 1e6, NULL, "Usable capacity, Wh."},
     {"power", "reserve_percent", NUMBER, AT(power.reserve_percent), "25", 0, 100, NULL, "Charge kept for dark days, %."},
@@ -74,7 +74,8 @@ static const struct key keys[] = {
     {"power", "idle_w", NUMBER, AT(power.idle_w), "0.2", 0, 1000, NULL, "Drawn while asleep, W."},
     {"power", "awake_w", NUMBER, AT(power.awake_w), "3", 0, 1000, NULL, "Drawn while awake without work, W."},
     {"power", "busy_w", NUMBER, AT(power.busy_w), "9", 0, 1000, NULL, "Drawn while the model works, W: a first guess, the station learns."},
-    {"power", "wake", TEXT, AT(power.wake), "none", 0, 0, NULL, "Alarm that wakes the board: rtc:FILE, command:PROGRAM or none."},
+    {"power", "wake", SOURCE, AT(power.wake), "none", 0, 0, "rtc:|command:|none",
+     "Alarm that wakes the board: rtc:FILE, command:PROGRAM or none."},
     {"power", "wake_gpio", TEXT, AT(power.wake_gpio), "", 0, 0, NULL,
      "GPIO lines: CHIP:LINE lets the alarm through; also lamp=, camera=, button= CHIP:LINE, a comma between."},
     {"power", "max_temp_c", NUMBER, AT(power.max_temp_c), "70", -40, 120, NULL, "No work above this temperature, degrees Celsius."},
@@ -95,6 +96,33 @@ static const struct key keys[] = {
     {"sim", "clock_jump", TEXT, AT(sim.clock_jump), "", 0, 0, NULL, NULL},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
+
+/* A word of a list, or one of its words that end in a colon with something behind it. The nearest one is named where none fits. */
+static nj_status store_choice(char *field, const struct key *key, const char *value, struct nj_error *error)
+{
+    const char *colon = key->kind == SOURCE ? strchr(value, ':') : NULL;
+    size_t      given = colon ? (size_t)(colon - value) + 1 : strlen(value), gap = SIZE_MAX;
+    char        word[32], nearest[32]                                            = "", start[32];
+    snprintf(start, sizeof start, "%.*s", (int)(given < sizeof start ? given : sizeof start - 1), value);
+    if (strlen(value) >= key->size)
+        return nj_fail(error, "%s: longer than %zu bytes", key->name, key->size - 1);
+    for (const char *at = key->choices; at;) {
+        const char *bar = strchr(at, '|');
+        snprintf(word, sizeof word, "%.*s", (int)(bar ? (size_t)(bar - at) : strlen(at)), at);
+        if (!strcmp(start, word) && (!colon || colon[1])) {
+            memcpy(field, value, strlen(value) + 1);
+            return NJ_OK;
+        }
+        if (nj_text_distance(start, word) < gap) {
+            gap = nj_text_distance(start, word);
+            memcpy(nearest, word, sizeof nearest);
+        }
+        at = bar ? bar + 1 : NULL;
+    }
+    if (!strcmp(start, nearest))
+        return nj_fail(error, "%s = %s: something is expected behind %s", key->name, value, nearest);
+    return nj_fail(error, "%s = %s: one of %s is expected; did you mean %s?", key->name, value, key->choices, nearest);
+}
 
 static nj_status store(struct nj_conf *conf, const struct key *key, const char *value, struct nj_error *error)
 {
@@ -141,19 +169,9 @@ static nj_status store(struct nj_conf *conf, const struct key *key, const char *
             }
         return nj_fail(error, "%s = %s: one of auto, 70, 140, 280, 560, 1120 is expected", key->name, value);
     }
-    case ONE_OF: {
-        size_t length = strlen(value);
-        for (const char *at = key->choices; at;) {
-            const char *bar  = strchr(at, '|');
-            size_t      size = bar ? (size_t)(bar - at) : strlen(at);
-            if (size == length && !memcmp(at, value, size)) {
-                memcpy(field, value, length + 1);
-                return NJ_OK;
-            }
-            at = bar ? bar + 1 : NULL;
-        }
-        return nj_fail(error, "%s = %s: one of %s is expected", key->name, value, key->choices);
-    }
+    case ONE_OF:
+    case SOURCE:
+        return store_choice(field, key, value, error);
     }
     return NJ_ERROR;
 }

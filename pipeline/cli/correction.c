@@ -155,6 +155,14 @@ static nj_status set_animal(struct nj_event *event, const char *field, const cha
     for (int i = 0; i < NJ_BEHAVIORS; i++)
         if (!strcmp(field, nj_behavior_names[i]))
             return yes_no(field, value, &animal->behavior[i], error);
+    static const char *const fields[] = {"blank", "species", "count", "young", "people", "note"};
+    struct nj_guess          guess    = {.word = field};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        nj_guess_try(&guess, fields[i]);
+    for (int i = 0; i < NJ_BEHAVIORS; i++)
+        nj_guess_try(&guess, nj_behavior_names[i]);
+    if (guess.best)
+        return nj_fail(error, "%s: no such field; did you mean %s?", field, guess.best);
     return nj_fail(error, "%s: no such field; blank, species, count, young, standing, resting, moving, eating, interacting, people or note",
                    field);
 }

@@ -4,7 +4,10 @@
 #include "base/text.h"
 #include "kernels/kernels.h"
 #include "pipeline/cli/cli.h"
+#include "pipeline/cli/correction.h"
 #include "pipeline/cli/pages.h"
+#include "pipeline/sentinel/event.h"
+#include "pipeline/sentinel/species.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -139,6 +142,37 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
+/* The next word of a list with commas, without the blanks around it; NULL behind the last. */
+static char *next_word(char *list, char **rest)
+{
+    char *word = strtok_r(list, ",", rest);
+    if (!word)
+        return NULL;
+    word += strspn(word, " ");
+    for (char *end = word + strlen(word); end > word && end[-1] == ' ';)
+        *--end = 0;
+    return word;
+}
+
+/* Labels in the settings, which base does not know: a rare species that is misspelt would never go to review. */
+static nj_status check_labels(struct nj_cli *cli)
+{
+    const char *where = *cli->conf_path ? cli->conf_path : "--set";
+    char        list[NJ_CONF_TEXT], *rest = NULL;
+    snprintf(list, sizeof list, "%s", cli->conf.sentinel.rare_species);
+    for (char *label = next_word(list, &rest); label; label = next_word(NULL, &rest))
+        if (*label && nj_species_index(label) < 0) {
+            nj_species_from_word(label, &cli->error);
+            nj_error_prefix(&cli->error, "%s: [sentinel] rare_species", where);
+            return NJ_ERROR;
+        }
+    snprintf(list, sizeof list, "%s", cli->conf.sentinel.high_count_bins);
+    for (char *bin = next_word(list, &rest); bin; bin = next_word(NULL, &rest))
+        if (*bin && nj_count_bin_index(bin) < 0)
+            return nj_fail(&cli->error, "%s: [sentinel] high_count_bins: %s: one of 1 to 10, 11-50, 51+ is expected", where, bin);
+    return NJ_OK;
+}
+
 static nj_status read_settings(struct nj_cli *cli, const char *chosen, char **settings, size_t count)
 {
     static char path[NJ_CONF_TEXT];
@@ -162,7 +196,7 @@ static nj_status read_settings(struct nj_cli *cli, const char *chosen, char **se
         if (status != NJ_OK)
             return status;
     }
-    return NJ_OK;
+    return check_labels(cli);
 }
 
 /* Takes every `--set X` and `--set=X` out of argv, wherever it stands: it is valid on any command. */

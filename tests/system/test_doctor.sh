@@ -32,7 +32,6 @@ broken() { # NAME CHECK SETTING
     check "and the last line says so" grep -q '1 check failed' "$SCRATCH/err"
 }
 broken "no such gauge" battery power.battery=sysfs:/sys/class/power_supply/BAT7
-broken "no such kind of gauge" battery power.battery=magic:1
 broken "no such alarm" wake power.wake=rtc:/sys/class/rtc/rtc9/wakealarm
 broken "no program" wake power.wake=command:/usr/lib/nightjar/none
 broken "no such line" gpio power.wake_gpio=17

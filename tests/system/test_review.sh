@@ -57,4 +57,9 @@ review correct "$leopard" >/dev/null
 same "no field is a usage error" 2 $?
 review escalate "$(ask "select event_id from detections where species = 'impala'")" --note "call the vet"
 same "escalated: first in the queue" "high" "$(ask "select priority from review_queue where species = 'impala'")"
+"$NIGHTJAR" review correct "$leopard" speces=zebra 2>"$SCRATCH/why"
+same "a field that is misspelt" "1 nightjar: $leopard: speces: no such field; did you mean species?" "$? $(cat "$SCRATCH/why")"
+"$NIGHTJAR" --set "sentinel.rare_species=leopard, servall" status >/dev/null 2>"$SCRATCH/why"
+same "a label in the settings that is misspelt" "1 servall: no such species; did you mean serval?" "$? $(sed 's/.*rare_species: //' "$SCRATCH/why")"
+check "blanks around the labels" "$NIGHTJAR" --set "sentinel.rare_species= leopard , serval " --set "sentinel.high_count_bins=11-50, 51+" status
 tap_done

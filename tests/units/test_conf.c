@@ -70,7 +70,15 @@ static void check_refusals(void)
     refused("[model]\nthreads =\n", ":2: threads = : a whole number from 0 to 256 is expected");
     refused("[model]\nthink = maybe\n", ":2: think = maybe: yes or no is expected");
     refused("[model]\nsoft_tokens = 100\n", ":2: soft_tokens = 100: one of auto, 70, 140, 280, 560, 1120 is expected");
-    refused("[uplink]\ntransport = pigeon\n", ":2: transport = pigeon: one of none|directory|mqtt|serial is expected");
+    refused("[uplink]\ntransport = directroy\n",
+            ":2: transport = directroy: one of none|directory|mqtt|serial is expected; did you mean directory?");
+    refused("[power]\nbattery = sysf:/x\n",
+            ":2: battery = sysf:/x: one of sysfs:|hwmon:|vedirect:|file:|none is expected; did you mean sysfs:?");
+    refused("[power]\nbattery = sysfs\n",
+            ":2: battery = sysfs: one of sysfs:|hwmon:|vedirect:|file:|none is expected; did you mean sysfs:?");
+    refused("[power]\nbattery = file:\n", ":2: battery = file:: something is expected behind file:");
+    refused("[power]\nwake = /sys/class/rtc/rtc0/wakealarm\n",
+            ":2: wake = /sys/class/rtc/rtc0/wakealarm: one of rtc:|command:|none is expected; did you mean rtc:?");
     refused("name = x\n", ":1: name: stands before the first [section]");
     refused("[station\nname = x\n", ":1: [station: a section is [name]");
     refused("[station]\nname\n", ":2: name: neither [section] nor key = value");

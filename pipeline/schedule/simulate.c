@@ -32,7 +32,7 @@ struct world {
     const struct nj_weather          *weather;
     const struct nj_arrivals         *arrivals;
     const struct nj_simulator_faults *faults;
-    int64_t                           now_ms, end_ms, clock_off_s;
+    int64_t                           now_ms, end_ms, alarm_ms, clock_off_s;
     struct jump                       jump[MOST_JUMPS];
     size_t                            jumps, jumped;
     double                            stored_wh, lowest_wh, floor_wh;
@@ -289,6 +289,7 @@ static enum nj_look sleep_until(struct world *world, int64_t until_s, const char
         alarm_ms = world->now_ms + 1000;
     enter(world, ASLEEP, NULL, reason);
     while (world->now_ms < world->end_ms) {
+        world->alarm_ms = alarm_ms;
         bool rang = go_on(world, alarm_ms, 0);
         if (!rang)
             return NJ_LOOK_OTHER; /* power came back */
@@ -372,6 +373,7 @@ static nj_status add_up(const struct world *world, const struct queue *queue, st
     }
     qsort(delay, out->done, sizeof *delay, by_value);
     out->events             = arrivals->count;
+    out->alarm_s            = world->alarm_ms / 1000;
     out->empty_steps        = world->empty_steps;
     out->brownouts          = world->empty_steps + out->cut_runs;
     out->min_stored_percent = world->lowest_wh / world->conf->power.battery_wh * 100;

@@ -40,6 +40,7 @@ struct nj_simulated {
     double min_stored_percent;
     double median_delay_h, p95_delay_h; /* NAN when nothing was done */
     double score;
+    int64_t alarm_s; /* true time for which the alarm stands at the end of the trace */
 };
 
 /* What the station's instruments say, for tests that lie to it; each may be NULL. `true_s` is the true time. */

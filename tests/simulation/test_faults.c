@@ -48,6 +48,8 @@ static struct nj_simulated live(struct month *month, const char *jump, const str
     struct nj_error     error    = {{0}};
     CHECK(nj_simulate(&conf, &weather, &arrivals, NULL, faults, &got, &error) == NJ_OK, "the month is lived through %s", error.text);
     CHECK(got.brownouts == 0 && got.cut_runs == 0, "no empty battery, no cut run (%zu, %zu)", got.empty_steps, got.cut_runs);
+    int64_t ahead_s = got.alarm_s - (START + (int64_t)DAYS * 86400);
+    CHECK(ahead_s >= 0 && ahead_s <= 86400, "the trace ends with an alarm %d s ahead", (int)ahead_s);
     CHECK(got.wakes >= DAYS, "awake at least once a day: %zu times", got.wakes);
     return got;
 }

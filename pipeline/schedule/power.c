@@ -40,6 +40,7 @@ struct nj_power {
     struct nj_battery_reading reading;
     double                    celsius;
     int64_t                   looked_ms, sleep_until_s, newest;
+    int64_t                   fallback_s;    /* the alarm that stands while this runs */
     struct epoch              epoch[EPOCHS]; /* oldest first; unused ones have through 0 */
     unsigned                  blind_left, together, button_left;
     unsigned                  threads;
@@ -102,6 +103,17 @@ static void arm(struct nj_power *power, int64_t at_s, const char *why)
     int64_t armed = nj_wake_arm(power->wake, power->db, at_s, why);
     if (armed)
         nj_schedule_armed(power->schedule, armed);
+}
+
+/* The alarm that holds if this run is cut off: an hour ahead when it begins, and never less than half an hour however long it goes on or wherever the clock is
+ * set meanwhile. */
+static void stay_armed(struct nj_power *power)
+{
+    int64_t ahead = power->fallback_s - wall_s(power);
+    if (ahead >= NJ_WAKE_FALLBACK_S / 2 && ahead <= 2 * NJ_WAKE_FALLBACK_S)
+        return;
+    power->fallback_s = wall_s(power) + NJ_WAKE_FALLBACK_S;
+    arm(power, power->fallback_s, "in case this run does not end in good order");
 }
 
 /* A line that does not obey is no reason to stop, but a reason to say so. */
@@ -185,7 +197,7 @@ nj_status nj_power_open(const struct nj_conf *conf, struct nj_db *db, const stru
     power->slowed = nj_thermal_throttled() & THROTTLED_NOW;
     if (power->slowed)
         nj_log(NJ_LOG_WARNING, "the board slows itself down (too little voltage, or too warm): half of the cores work");
-    arm(power, wall_s(power) + NJ_WAKE_FALLBACK_S, "in case this run does not end in good order");
+    stay_armed(power);
     power->may_go_on = !too_low_or_hot(power, power->reason);
     drive(power, NJ_LINE_WAKE, true);
     drive(power, NJ_LINE_LAMP, true);
@@ -331,6 +343,7 @@ static void choose(struct nj_power *power, const struct nj_db_waiting *bursts, s
     uint32_t soft = power->conf->model.soft_tokens ? (uint32_t)power->conf->model.soft_tokens : 280;
     *out          = (struct nj_allowance){.soft_tokens = soft, .threads = threads_now(power)};
     look(power, NJ_LOOK_AGAIN);
+    stay_armed(power);
     announce(power, bursts, count);
     look_at_button(power);
     if (too_low_or_hot(power, out->reason)) {
@@ -408,6 +421,7 @@ bool nj_power_may_go_on(struct nj_power *power, char reason[NJ_SCHEDULE_REASON])
         nj_schedule_working(power->schedule, &moment);
         power->may_go_on = !too_low_or_hot(power, power->reason);
         keep_cool(power);
+        stay_armed(power);
     }
     if (!power->may_go_on)
         memcpy(reason, power->reason, NJ_SCHEDULE_REASON);
@@ -475,6 +489,7 @@ void nj_power_close(struct nj_power *power, int64_t waiting)
     struct nj_decision decision = {0};
     char               reason[NJ_SCHEDULE_REASON];
     if (!power->sleep_until_s) { /* nothing was refused: the scheduler's own next look */
+        look(power, NJ_LOOK_AGAIN);
         nj_schedule_decide(power->schedule, NULL, 0, &decision);
         power->sleep_until_s = decision.until_s;
     }

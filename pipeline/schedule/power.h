@@ -1,7 +1,8 @@
 /* power.h: the station's own side of its power: what it knows now, the next wake, and whether work may go on.
  *
  * Between the scheduler (pure) and firmware-host (files and chips). A wake is armed and read back as soon as this opens, before any work, and again with
- * the scheduler's own time when it closes, so that every way out of a run leaves an alarm armed.
+ * the scheduler's own time when it closes, so that every way out of a run leaves an alarm armed; while a run goes on it is moved ahead, so that one that is cut
+ * off after hours has an alarm ahead of it, too.
  *
  * Without a battery source the station is taken to be on mains: work is limited by heat alone. With a gauge that cannot be believed the charge is guessed
  * from the voltage; without one that can, it is reckoned by the clock, and NJ_POWER_BLIND_BURSTS bursts may be read in a run, or in an hour of one that

@@ -290,7 +290,7 @@ static enum nj_look sleep_until(struct world *world, int64_t until_s, const char
     enter(world, ASLEEP, NULL, reason);
     while (world->now_ms < world->end_ms) {
         world->alarm_ms = alarm_ms;
-        bool rang = go_on(world, alarm_ms, 0);
+        bool rang       = go_on(world, alarm_ms, 0);
         if (!rang)
             return NJ_LOOK_OTHER; /* power came back */
         if (!world->dead && (!world->faults || !world->faults->alarm || world->faults->alarm(world->faults->self, world->now_ms / 1000)))

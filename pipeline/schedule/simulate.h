@@ -36,10 +36,10 @@ nj_status nj_arrivals_read(const char *path, struct nj_arrivals *out, struct nj_
 void      nj_arrivals_free(struct nj_arrivals *arrivals);
 
 struct nj_simulated {
-    size_t events, done, brownouts, cut_runs, empty_steps, wakes;
-    double min_stored_percent;
-    double median_delay_h, p95_delay_h; /* NAN when nothing was done */
-    double score;
+    size_t  events, done, brownouts, cut_runs, empty_steps, wakes;
+    double  min_stored_percent;
+    double  median_delay_h, p95_delay_h; /* NAN when nothing was done */
+    double  score;
     int64_t alarm_s; /* true time for which the alarm stands at the end of the trace */
 };
 

@@ -90,6 +90,8 @@ int64_t nj_wake_arm(struct nj_wake *wake, struct nj_db *db, int64_t at_s, const 
     struct nj_error error = {{0}};
     int64_t         armed;
     char            words[NJ_SCHEDULE_REASON + 64], time[NJ_TIME_TEXT];
+    if (at_s > wall_s(wake) + NJ_WAKE_FARTHEST_S) /* the clock was set back since that time was reckoned */
+        at_s = wall_s(wake) + NJ_WAKE_FALLBACK_S;
     if (nj_alarm_arm(wake->alarm, at_s, &armed, &error) != NJ_OK) {
         nj_log(NJ_LOG_ERROR, "the next wake could not be armed: %s", error.text);
         nj_db_decision(db, wall_s(wake) * 1000, "wake not armed", error.text, 0, NULL);

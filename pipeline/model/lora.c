@@ -60,12 +60,10 @@ static nj_status scale_of(const json_t *config, const char *name, uint32_t rank,
 
 /* ---- adapter_model.safetensors ---- */
 
-/* Cuts "base_model.model." and ".lora_A[.ADAPTER].weight" off a tensor's name; 'A' or 'B', or 0 for other tensors. */
+/* Cuts wrappers ("base_model.model.") and ".lora_A[.ADAPTER].weight" off a tensor's name; 'A' or 'B', or 0 for other tensors. */
 static char split_name(const char *tensor, char module[NJ_MAX_NAME])
 {
-    if (!strncmp(tensor, "base_model.model.", 17))
-        tensor += 17;
-    snprintf(module, NJ_MAX_NAME, "%s", tensor);
+    snprintf(module, NJ_MAX_NAME, "%s", nj_unwrapped_name(tensor));
     char *mark    = strstr(module, ".lora_A.");
     mark          = mark ? mark : strstr(module, ".lora_B.");
     size_t length = mark ? strlen(mark) : 0;

@@ -46,12 +46,21 @@ static bool skip_prefix(const char **name, const char *prefix)
     return true;
 }
 
-/* A wrapper that compilers and trainers leave on the outside may stand before any of the others. */
+const char *nj_unwrapped_name(const char *name)
+{
+    static const char *const wrappers[] = {"base_model.model.", "_orig_mod.", "module.", "_fsdp_wrapped_module.", "transformer.", "vlm."};
+    for (const char *before = NULL; before != name;) {
+        before = name;
+        for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++)
+            skip_prefix(&name, wrappers[i]);
+    }
+    return name;
+}
+
 void nj_canonical_name(const char *name, char *out)
 {
     static const char *const text[] = {"model.language_model.", "language_model.model.", "language_model.", "model."};
-    while (skip_prefix(&name, "_orig_mod.") || skip_prefix(&name, "module."))
-        ;
+    name                            = nj_unwrapped_name(name);
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         if (skip_prefix(&name, text[i]))
             break;

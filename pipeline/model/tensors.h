@@ -69,7 +69,10 @@ nj_status nj_tensors_check_overlap(const char *file, const struct nj_tensors *te
 /* After nj_tensors_index. NULL if there is none. The name is formatted. */
 const struct nj_tensor *nj_tensors_find(const struct nj_tensors *tensors, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Drops prefixes that savers vary; out[NJ_MAX_NAME] is always terminated. `name` is shorter than NJ_MAX_NAME. */
+/* `name` behind the prefixes that compilers, trainers and PEFT put around a whole model, in whatever order. */
+const char *nj_unwrapped_name(const char *name);
+
+/* Drops those, and the prefixes that savers vary; out[NJ_MAX_NAME] is always terminated. `name` is shorter than NJ_MAX_NAME. */
 void nj_canonical_name(const char *name, char *out);
 
 /* Bytes of one element; 0 for block types and NJ_DTYPE_OTHER. */

@@ -12,7 +12,7 @@ struct cheapest {
 
 static uint32_t sum(uint32_t a, uint32_t b)
 {
-    return a >= NJ_ENDLESS - b ? NJ_ENDLESS : a + b;
+    return a >= NJ_ENDLESS || b >= NJ_ENDLESS - a ? NJ_ENDLESS : a + b;
 }
 
 /* From behind a key's closing quote to the end of the object. */

@@ -9,7 +9,7 @@
 
 static uint32_t add(uint32_t a, uint32_t b)
 {
-    return a >= NJ_ENDLESS - b ? NJ_ENDLESS : a + b;
+    return a >= NJ_ENDLESS || b >= NJ_ENDLESS - a ? NJ_ENDLESS : a + b;
 }
 
 static uint32_t lexeme_cost(const struct nj_grammar *g, const struct nj_lexeme *l)

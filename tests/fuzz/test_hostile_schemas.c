@@ -273,8 +273,9 @@ static bool honest(const json_t *schema, struct nj_grammar *grammar, struct nj_t
         json_error_t where;
         json_t      *value = json_loadb(document->data, document->length,
                                         JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &where);
-        if (!value)
-            good = good && json_error_code(&where) == json_error_numeric_overflow;
+        if (!value) /* what this parser cannot hold */
+            good =
+                good && (json_error_code(&where) == json_error_numeric_overflow || json_error_code(&where) == json_error_null_byte_in_key);
         else if (!has_pattern(schema)) { /* POSIX patterns mean other things */
             bool valid = validator_accepts(&v, schema, value);
             good       = good && (valid || v.unknown);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -93,6 +94,8 @@ static void read_hwmon(struct nj_battery *battery, struct nj_battery_reading *ou
     }
     out->volts  = read_number(folder, "in1_input", 1e-3);
     out->load_w = read_number(folder, "power1_input", 1e-6);
+    if (isnan(out->load_w))
+        out->load_w = out->volts * read_number(folder, "curr1_input", 1e-3);
     if (isnan(out->volts))
         snprintf(out->words, sizeof out->words, "%.100s/in1_input: no bus voltage there", folder);
 }
@@ -151,17 +154,23 @@ bool nj_vedirect_parse(const uint8_t *bytes, size_t size, struct nj_battery_read
         for (size_t k = 0; k < used; k++)
             sum = (uint8_t)(sum + frame[k]);
         if (sum == 0 && frame[0] == '\r') { /* a whole frame begins with its line break */
-            struct nj_battery_reading found = {.percent = NAN, .volts = NAN, .panel_w = NAN, .load_w = NAN};
-            frame[used - 1]                 = 0;
+            struct nj_battery_reading found   = {.percent = NAN, .volts = NAN, .panel_w = NAN, .load_w = NAN};
+            double                    amperes = NAN;
+            frame[used - 1]                   = 0;
             for (char *line = (char *)frame; line; line = strstr(line, "\r\n"), line = line ? line + 2 : NULL) {
                 char *tab = strchr(line, '\t');
                 for (size_t f = 0; tab && f < sizeof fields / sizeof fields[0]; f++)
                     if ((size_t)(tab - line) == strlen(fields[f].label) && !memcmp(line, fields[f].label, (size_t)(tab - line)))
                         *(double *)(void *)((char *)&found + fields[f].at) = strtod(tab + 1, NULL) * fields[f].unit;
+                if (tab && tab - line == 2 && !memcmp(line, "IL", 2)) /* of the charger's own load outlet */
+                    amperes = strtod(tab + 1, NULL) * 1e-3;
+                if (tab && tab - line == 3 && !memcmp(line, "ERR", 3) && strtol(tab + 1, NULL, 10) != 0)
+                    snprintf(out->words, sizeof out->words, "the charger reports error %ld", strtol(tab + 1, NULL, 10));
             }
             out->percent = found.percent;
             out->volts   = found.volts;
             out->panel_w = found.panel_w;
+            out->load_w  = amperes > 0 ? found.volts * amperes : NAN;
             return true;
         }
         used = 0; /* damaged, or the tail of a frame that began before we listened */
@@ -184,6 +193,7 @@ static void read_vedirect(struct nj_battery *battery, struct nj_battery_reading 
         cfsetspeed(&line, B19200);
         line.c_cflag |= CLOCAL | CREAD;
         tcsetattr(tty, TCSANOW, &line);
+        ioctl(tty, TIOCMBIS, &(int){TIOCM_DTR | TIOCM_RTS}); /* they feed the far side of an isolated cable */
     }
     bool whole = false;
     for (int64_t until = battery->clock->monotonic_ms(battery->clock->self) + FRAME_MS; !whole && have < sizeof bytes;) {

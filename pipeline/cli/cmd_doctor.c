@@ -39,9 +39,9 @@ void nj_doctor_say(struct nj_doctor *doctor, enum nj_health health, const char *
 
 int nj_cmd_doctor(struct nj_cli *cli, int argc, char **argv)
 {
-    static nj_doctor_check *const checks[] = {nj_doctor_settings, nj_doctor_clock, nj_doctor_battery, nj_doctor_wake, nj_doctor_gpio,
-                                              nj_doctor_watchdog, nj_doctor_heat,  nj_doctor_cards,   nj_doctor_disk, nj_doctor_database,
-                                              nj_doctor_pictures, nj_doctor_model, nj_doctor_uplink};
+    static nj_doctor_check *const checks[] = {nj_doctor_settings, nj_doctor_clock,    nj_doctor_battery, nj_doctor_wake,  nj_doctor_board,
+                                              nj_doctor_gpio,     nj_doctor_watchdog, nj_doctor_heat,    nj_doctor_cards, nj_doctor_disk,
+                                              nj_doctor_database, nj_doctor_pictures, nj_doctor_model,   nj_doctor_uplink};
     bool                          json = false, csv = false;
     const struct nj_argument      options[] = {{"--json", NJ_ARG_FLAG, &json}, {"--csv", NJ_ARG_FLAG, &csv}, {NULL, 0, NULL}};
     struct nj_doctor              doctor    = {0};

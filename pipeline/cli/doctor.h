@@ -17,7 +17,7 @@ void nj_doctor_say(struct nj_doctor *doctor, enum nj_health health, const char *
 typedef void nj_doctor_check(struct nj_doctor *doctor, struct nj_cli *cli);
 
 nj_doctor_check nj_doctor_settings, nj_doctor_clock, nj_doctor_disk, nj_doctor_database, nj_doctor_cards, nj_doctor_pictures,
-    nj_doctor_model, nj_doctor_uplink;                                                                 /* doctor_station.c */
-nj_doctor_check nj_doctor_battery, nj_doctor_wake, nj_doctor_gpio, nj_doctor_watchdog, nj_doctor_heat; /* doctor_power.c */
+    nj_doctor_model, nj_doctor_uplink; /* doctor_station.c */
+nj_doctor_check nj_doctor_battery, nj_doctor_wake, nj_doctor_board, nj_doctor_gpio, nj_doctor_watchdog, nj_doctor_heat; /* doctor_power.c */
 
 #endif

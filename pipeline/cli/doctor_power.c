@@ -6,6 +6,7 @@
 #include "firmware-host/gpio.h"
 #include "firmware-host/thermal.h"
 #include "pipeline/cli/doctor.h"
+#include "pipeline/schedule/wake.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -69,12 +70,67 @@ void nj_doctor_wake(struct nj_doctor *doctor, struct nj_cli *cli)
                       strerror(errno));
     else if (status == NJ_OK) {
         nj_time_utc(armed_s * 1000, armed);
-        nj_doctor_say(doctor, NJ_WELL, "wake", "%s, armed for %s", place, armed);
+        int64_t ahead_s = armed_s - nj_clock_system()->wall_ms(nj_clock_system()->self) / 1000;
+        if (ahead_s <= 0)
+            nj_doctor_say(doctor, NJ_AILING, "wake", "%s: its alarm, %s, is over; the next `nightjar run` arms a new one", place, armed);
+        else if (ahead_s > NJ_WAKE_FARTHEST_S)
+            nj_doctor_say(doctor, NJ_AILING, "wake",
+                          "%s: armed for %s, too far ahead: was the clock set back? The next `nightjar run` arms anew", place, armed);
+        else
+            nj_doctor_say(doctor, NJ_WELL, "wake", "%s, armed for %s", place, armed);
     } else if (status == NJ_NOT_FOUND)
         nj_doctor_say(doctor, NJ_WELL, "wake", "%s, not armed now", place);
     else
         nj_doctor_say(doctor, NJ_BROKEN, "wake", "%s", cli->error.text);
     cli->error.text[0] = 0;
+}
+
+/* The first line of a small file below the root; false if it is not there. */
+static bool first_line(const char *path, char out[256])
+{
+    char  place[4096];
+    FILE *file = nj_sysroot_path(place, sizeof place, path) ? fopen(place, "re") : NULL;
+    bool  ok   = file && fgets(out, 256, file);
+    if (file)
+        fclose(file);
+    return ok;
+}
+
+/* Whether the start-up settings of a Pi hold `line`; -1 if they cannot be asked. */
+static int eeprom_holds(const char *line)
+{
+    char place[4096], command[4200], text[256];
+    int  holds = 0;
+    if (!nj_sysroot_path(place, sizeof place, "/usr/bin/rpi-eeprom-config") || access(place, X_OK) != 0 || strchr(place, '\''))
+        return -1;
+    snprintf(command, sizeof command, "'%s' 2>/dev/null", place);
+    FILE *said = popen(command, "re");
+    if (!said)
+        return -1;
+    while (fgets(text, sizeof text, said))
+        holds |= !strncmp(text, line, strlen(line)) && strchr("\r\n ", text[strlen(line)]) != NULL;
+    return pclose(said) == 0 ? holds : -1;
+}
+
+/* Two settings with which a Raspberry Pi 5 comes from the factory empty a battery, and its clock. */
+void nj_doctor_board(struct nj_doctor *doctor, struct nj_cli *cli)
+{
+    char model[256], volts[256];
+    if (!first_line("/proc/device-tree/model", model) || !strstr(model, "Raspberry Pi 5"))
+        return;
+    bool alarm = !strncmp(cli->conf.power.wake, "rtc:", 4);
+    int  off   = eeprom_holds("POWER_OFF_ON_HALT=1");
+    if (off == 1)
+        nj_doctor_say(doctor, NJ_WELL, "board", "Raspberry Pi 5, off when it is halted (POWER_OFF_ON_HALT=1)");
+    else
+        nj_doctor_say(doctor, NJ_AILING, "board",
+                      "Raspberry Pi 5: %s it draws 1.8 to 2.7 W when halted; `sudo rpi-eeprom-config --edit`: POWER_OFF_ON_HALT=1",
+                      off == 0 ? "without POWER_OFF_ON_HALT=1"
+                               : "/usr/bin/rpi-eeprom-config does not say whether POWER_OFF_ON_HALT=1 is set; if it is not,");
+    if (alarm && first_line("/sys/class/rtc/rtc0/charging_voltage", volts) && atol(volts) == 0)
+        nj_doctor_say(doctor, NJ_AILING, "board",
+                      "Raspberry Pi 5: the cell of its clock is not charged; with a rechargeable one, "
+                      "/boot/firmware/config.txt: dtparam=rtc_bbat_vchg=3000000");
 }
 
 void nj_doctor_gpio(struct nj_doctor *doctor, struct nj_cli *cli)

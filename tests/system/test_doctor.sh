@@ -36,6 +36,25 @@ broken "no such alarm" wake power.wake=rtc:/sys/class/rtc/rtc9/wakealarm
 broken "no program" wake power.wake=command:/usr/lib/nightjar/none
 broken "no such line" gpio power.wake_gpio=17
 broken "a second wake line" gpio power.wake_gpio=pinctrl-rp1:17,wake=pinctrl-rp1:18
+echo 1577836800 >"$root/sys/class/rtc/rtc0/wakealarm"
+doctor
+same "an alarm in the past is a warning" "warning" "$(says wake)"
+echo $(($(date +%s) + 1600000000)) >"$root/sys/class/rtc/rtc0/wakealarm"
+doctor
+same "and so is one of another age" "warning" "$(says wake)"
+same "a board that is no Pi 5 has no such line" "" "$(says board)"
+mkdir -p "$root/proc/device-tree" "$root/usr/bin"
+printf 'Raspberry Pi 5 Model B Rev 1.0\0' >"$root/proc/device-tree/model"
+echo 0 >"$root/sys/class/rtc/rtc0/charging_voltage"
+printf '#!/bin/sh\necho "[all]"\necho POWER_OFF_ON_HALT=0\n' >"$root/usr/bin/rpi-eeprom-config"
+chmod +x "$root/usr/bin/rpi-eeprom-config"
+doctor
+same "a Pi 5 that draws watts when off, with a clock whose cell is not charged" "warning warning" "$(says board)"
+sed -i 's/=0/=1/' "$root/usr/bin/rpi-eeprom-config"
+echo 3000000 >"$root/sys/class/rtc/rtc0/charging_voltage"
+doctor
+same "and one that is set up" "ok" "$(says board)"
+rm -r "$root/proc" "$root/usr"
 mkdir -p "$root/dev/gpio/pinctrl-rp1"
 echo 0 >"$root/dev/gpio/pinctrl-rp1/17"
 doctor --set power.wake_gpio=pinctrl-rp1:17,lamp=pinctrl-rp1:22

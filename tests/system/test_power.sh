@@ -121,6 +121,20 @@ echo 0 >"$rtc"
 run --set database.path=/dev/null/none.db
 same "a database that cannot be opened: the next wake is armed" "1 yes" "$status $(armed)"
 echo 0 >"$rtc"
+run --set ingest.cards=/nowhere/*
+same "no card: the next wake is armed" "0 yes" "$status $(armed)"
+echo 0 >"$rtc"
+run --set ingest.min_free_mb=999999999
+same "no room on the disk: the next wake is armed" "1 yes" "$status $(armed)"
+cp "$root/station.db" "$root/full.db"
+echo 0 >"$rtc"
+(trap '' XFSZ && ulimit -f 16 && exec "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" --set database.path=full.db run --once >/dev/null 2>"$SCRATCH/out")
+same "a disk that takes no more in the middle: the next wake is armed" yes "$(armed)"
+head -c 6000 /dev/urandom | dd of="$root/full.db" bs=1 seek=4096 conv=notrunc 2>/dev/null
+echo 0 >"$rtc"
+run --set database.path=full.db
+same "a damaged database: the next wake is armed" yes "$(armed)"
+echo 0 >"$rtc"
 flock "$root/station.db.run.lock" "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" run --once 2>"$SCRATCH/out"
 same "another run holds the lock: the next wake is armed" "75 yes" "$? $(armed)"
 later=$(($(date +%s) + 7000))

@@ -55,8 +55,10 @@ static int open_as_it_lies(struct nj_db *db)
 
 static nj_status connect(struct nj_db *db, bool writable, struct nj_error *error)
 {
-    static const char common[]  = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON;";
-    static const char durable[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;";
+    static const char common[] = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON;";
+    /* the limit empties the WAL, which stays, when the last one leaves: else the next one reads through all that was ever in it */
+    static const char durable[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+                                  "PRAGMA journal_size_limit = 4194304;";
     int               flags     = SQLITE_OPEN_NOMUTEX | (writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
     int               code      = sqlite3_open_v2(db->path, &db->sql, flags, NULL);
     if (code == SQLITE_OK) {

@@ -189,6 +189,11 @@ static void check_readers(void)
     waitpid(reader, &status, 0);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the reader neither waited nor saw half an event (%d)", status);
     nj_db_close(db);
+    struct stat wal = {.st_size = -1};
+    char        name[300];
+    snprintf(name, sizeof name, "%s-wal", path);
+    stat(name, &wal);
+    CHECK(wal.st_size == 0, "the last one leaves an empty WAL behind, %d bytes", (int)wal.st_size);
 }
 
 /* A card or disk that became read-only: people can read, the station says what is the matter. */

@@ -9,7 +9,8 @@ int canvas_open(struct canvas *canvas, int width, int height)
     size_t pixels = (size_t)width * (size_t)height;
     canvas->pixel = calloc(pixels, sizeof *canvas->pixel);
     canvas->label = calloc(pixels, 1);
-    if (canvas->pixel && canvas->label)
+    canvas->still = calloc(pixels, sizeof *canvas->still);
+    if (canvas->pixel && canvas->label && canvas->still)
         return 1;
     canvas_close(canvas);
     return 0;
@@ -19,6 +20,7 @@ void canvas_close(struct canvas *canvas)
 {
     free(canvas->pixel);
     free(canvas->label);
+    free(canvas->still);
     *canvas = (struct canvas){0};
 }
 

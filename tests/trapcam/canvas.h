@@ -15,6 +15,8 @@ struct canvas { /* canvas_open allocates, canvas_close frees */
     int            width, height;
     struct colour *pixel;        /* [height][width] */
     uint8_t       *label;        /* [height][width]: 0 background, else the label of the shape that is seen there */
+    struct colour *still;        /* [height][width]: kept from frame to frame by whoever draws the background (scene.c), for `still_of` */
+    uint64_t       still_of;     /* 0: nobody's yet */
     uint32_t       covered[256]; /* by label: pixels that it was painted on, also where something nearer hides it now */
 };
 

@@ -126,32 +126,55 @@ static float flash(float distance, float off_axis)
     return fminf(1.15f, reach * reach * 1.3f) * (1 - 0.55f * off_axis * off_axis);
 }
 
+#define SKY (-1.0f) /* as red, in what stands still: here is sky, whose clouds move */
+
+/* Hills and ground before any light falls on them. They cost most of the time and are the same in all frames of a site. */
+static void lay_ground(const struct site *site, struct canvas *canvas)
+{
+    float width = (float)canvas->width, height = (float)canvas->height, horizon = site->horizon * height, focal = FOCAL * width;
+    for (int x = 0; x < canvas->width; x++) {
+        float across = ((float)x - width / 2) / focal;
+        float ridge  = 0.05f * height * (0.6f + fractal_noise((float)x / width * 5, 1, site->seed + 5));
+        for (int y = 0; y < canvas->height; y++) {
+            struct colour *still = &canvas->still[(size_t)y * (size_t)canvas->width + (size_t)x];
+            float          down  = (float)y - horizon;
+            if (down < 0) {
+                *still = -down < ridge ? mix(site->ground, site->sky, 0.45f) : (struct colour){SKY, 0, 0};
+                continue;
+            }
+            float depth = site->camera_height * focal / (down + 1), side = across * depth;
+            float speckle = fractal_noise(side * 2.2f, depth * 2.2f, site->seed) * 0.6f +
+                            0.4f * smooth_noise((float)x * 0.4f, (float)y * 0.4f, site->seed + 3);
+            struct colour grown = mix(site->ground, site->grass, 0.5f + 0.5f * fractal_noise(side * 0.35f, depth * 0.35f, site->seed + 11));
+            *still              = scale(grown, 1 + 0.22f * speckle / (1 + depth * 0.05f));
+        }
+    }
+}
+
 static void draw_ground(const struct site *site, const struct weather *weather, struct canvas *canvas)
 {
     float width = (float)canvas->width, height = (float)canvas->height, horizon = site->horizon * height, focal = FOCAL * width;
+    if (canvas->still_of != 1 + (uint64_t)site->seed) {
+        lay_ground(site, canvas);
+        canvas->still_of = 1 + (uint64_t)site->seed;
+    }
     for (int y = 0; y < canvas->height; y++)
         for (int x = 0; x < canvas->width; x++) {
-            struct colour colour;
+            size_t        at     = (size_t)y * (size_t)canvas->width + (size_t)x;
+            struct colour colour = canvas->still[at];
             float         across = ((float)x - width / 2) / focal, light = weather->light, down = (float)y - horizon;
-            float         ridge = 0.05f * height * (0.6f + fractal_noise((float)x / width * 5, 1, site->seed + 5));
             if (down < 0) {
-                int hill = -down < ridge;
-                colour   = hill ? mix(site->ground, site->sky, 0.45f)
-                                : scale(site->sky, 1.0f + 0.12f * fractal_noise((float)x / width * 4 + weather->cloud_phase,
-                                                                                (float)y / height * 6, site->seed + 7));
+                if (colour.r == SKY)
+                    colour = scale(site->sky, 1.0f + 0.12f * fractal_noise((float)x / width * 4 + weather->cloud_phase,
+                                                                           (float)y / height * 6, site->seed + 7));
                 light *= weather->infrared ? 0.05f : 1;
             } else {
                 float depth = site->camera_height * focal / (down + 1), side = across * depth;
-                float speckle = fractal_noise(side * 2.2f, depth * 2.2f, site->seed) * 0.6f +
-                                0.4f * smooth_noise((float)x * 0.4f, (float)y * 0.4f, site->seed + 3);
-                colour = mix(site->ground, site->grass, 0.5f + 0.5f * fractal_noise(side * 0.35f, depth * 0.35f, site->seed + 11));
-                colour = scale(colour, 1 + 0.22f * speckle / (1 + depth * 0.05f));
                 if (weather->infrared)
                     light *= flash(depth, 2 * across);
                 else
                     light *= 0.92f + 0.16f * smooth_noise(side * 0.1f + weather->cloud_phase, depth * 0.1f, site->seed + 13);
             }
-            size_t at         = (size_t)y * (size_t)canvas->width + (size_t)x;
             canvas->pixel[at] = lit(colour, light, weather->infrared);
             canvas->label[at] = 0;
         }

@@ -39,13 +39,10 @@ struct frame {
     uint8_t  cells[TRUTH_PLANES * 1120];
 };
 
-static int draw_frames(const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, struct frame *frames,
-                       struct seen *seen)
+static int draw_frames(const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, struct canvas *canvas,
+                       struct frame *frames, struct seen *seen)
 {
-    struct canvas canvas;
-    uint32_t      columns = 0, rows = 0;
-    if (!canvas_open(&canvas, options->width, options->height))
-        return 0;
+    uint32_t columns = 0, rows = 0;
     if (options->stream) {
         nj_picture_target((uint32_t)options->width, (uint32_t)options->height, options->soft, &columns, &rows, NULL);
         columns /= 48;
@@ -61,12 +58,11 @@ static int draw_frames(const struct options *options, const struct event *event,
                             .infrared = event->infrared,
                             .serial   = "H500TRAPCAM001",
                             .label    = options->site};
-        event_draw(event, f, &canvas);
-        ok = card_encode(&canvas, &shot, 62 + (int)(unit(event->seed, 8, 8) * 28), &frames[f].jpeg, &frames[f].jpeg_size);
-        truth_look(seen, event, &canvas);
-        truth_cells(event, &canvas, columns, rows, frames[f].cells);
+        event_draw(event, f, canvas);
+        ok = card_encode(canvas, &shot, 62 + (int)(unit(event->seed, 8, 8) * 28), &frames[f].jpeg, &frames[f].jpeg_size);
+        truth_look(seen, event, canvas);
+        truth_cells(event, canvas, columns, rows, frames[f].cells);
     }
-    canvas_close(&canvas);
     return ok;
 }
 
@@ -158,16 +154,19 @@ static nj_status put_card(const struct options *options, const struct event *eve
 
 static nj_status run(const struct options *options, struct nj_error *error)
 {
-    FILE     *truth_file = NULL;
-    uint32_t  pictures   = 0;
-    int64_t   previous   = 0;
-    nj_status status     = NJ_OK;
-    char      path[3100];
+    struct canvas canvas;
+    FILE         *truth_file = NULL;
+    uint32_t      pictures   = 0;
+    int64_t       previous   = 0;
+    nj_status     status     = NJ_OK;
+    char          path[3100];
+    if (!canvas_open(&canvas, options->width, options->height))
+        return nj_fail(error, "no memory for a picture of %d x %d", options->width, options->height);
     if (!options->stream) {
         status = nj_make_folders(options->folder, error);
         snprintf(path, sizeof path, "%s.truth.jsonl", options->folder);
         if (status == NJ_OK && !(truth_file = fopen(path, "w")))
-            return nj_fail(error, "%s: cannot be written", path);
+            status = nj_fail(error, "%s: cannot be written", path);
     }
     for (int i = 0; i < options->events && status == NJ_OK; i++) {
         struct event   event;
@@ -185,7 +184,7 @@ static nj_status run(const struct options *options, struct nj_error *error)
         if (!options->stream && taken_at <= previous + 20)
             taken_at = previous + 20;
         previous = taken_at;
-        if (!draw_frames(options, &event, number, taken_at, frames, &seen))
+        if (!draw_frames(options, &event, number, taken_at, &canvas, frames, &seen))
             status = nj_fail(error, "no memory for a picture of %d x %d", options->width, options->height);
         if (status == NJ_OK)
             describe(&truth, options, &event, &seen, number, taken_at);
@@ -198,6 +197,7 @@ static nj_status run(const struct options *options, struct nj_error *error)
     }
     if (truth_file && fclose(truth_file) != 0 && status == NJ_OK)
         status = nj_fail(error, "%s: cannot be written", path);
+    canvas_close(&canvas);
     return status;
 }
 

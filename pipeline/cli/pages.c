@@ -2,6 +2,7 @@
 #include "base/conf.h"
 #include "base/text.h"
 #include "pipeline/cli/cli.h"
+#include "pipeline/sentinel/species.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -194,6 +195,10 @@ void nj_page_completion(void)
     printf("    help) words='");
     for (const struct nj_command_entry *entry = nj_commands; entry->name; entry++)
         printf(" %s", entry->name);
+    puts("' ;;\n    esac\n    case ${COMP_WORDS[COMP_CWORD - 1]} in\n    --state) words='open ready running done failed deferred' ;;");
+    printf("    --status) words='open accepted corrected all' ;;\n    --species) words='");
+    for (int i = 0; i < NJ_SPECIES_COUNT; i++)
+        printf("%s%s", i ? " " : "", nj_species[i].label);
     puts("' ;;\n    esac\n    if [[ $command == review && ${COMP_WORDS[i + 1]} == correct && $word != -* ]]; then");
     puts("        words+=' blank= species= count= young= standing= resting= moving= eating= interacting= people= note='\n        compopt "
          "-o nospace 2>/dev/null\n    fi");

@@ -14,4 +14,18 @@ for words in "statsu|did you mean status" "events --spcies x|did you mean --spec
     check "and says: ${words#*|}" grep -q -- "${words#*|}" "$SCRATCH/err"
 done
 same "--version: the program, its instruction sets, its libraries" "nightjar processor libraries:" "$("$NIGHTJAR" --version | cut -d' ' -f1 | xargs)"
+if command -v bash >/dev/null; then
+    "$NIGHTJAR" help --completion >"$SCRATCH/completion"
+    completes() { # WORD… -> what bash would offer for the last one
+        bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nightjar; echo "${COMPREPLY[*]}"' completes "$SCRATCH/completion" nightjar "$@"
+    }
+    same "completion: commands" "eval events" "$(completes ev)"
+    same "options of a command" "--species --state" "$(completes events --s | sed 's/--set //')"
+    same "states" "deferred done" "$(completes events --state d | tr ' ' '\n' | sort | xargs)"
+    same "species" "leopard" "$(completes --set a.b=c events --species leo)"
+    same "formats" "camtrap-dp" "$(completes export cam)"
+    same "fields" "species=" "$(completes review correct NJ1 spec)"
+else
+    skip "no bash here"
+fi
 tap_done

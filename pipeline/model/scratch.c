@@ -66,7 +66,9 @@ static nj_status check_target(const char *target, bool folder, struct nj_error *
     if (stat(target, &info) != 0)
         return NJ_OK;
     if (!folder)
-        return S_ISDIR(info.st_mode) ? nj_fail(error, "%s: is a folder; name the file that is to be written", target) : NJ_OK;
+        return S_ISREG(info.st_mode) ? NJ_OK
+                                     : nj_fail(error, "%s: is %s; name the file that is to be written", target,
+                                               S_ISDIR(info.st_mode) ? "a folder" : "no regular file");
     DIR   *directory = opendir(target);
     size_t entries   = 0;
     while (directory && readdir(directory))

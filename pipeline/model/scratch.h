@@ -21,7 +21,7 @@ struct nj_scratch { /* zero-initialise; nj_scratch_close */
 };
 
 /* Removes what killed conversions to `target` left, and makes a folder for a new one. `folder`: the target will be one, which must be new or empty;
- * otherwise it must not be one. */
+ * otherwise it must be new or a regular file. */
 nj_status nj_scratch_open(const char *target, bool folder, struct nj_scratch *out, struct nj_error *error);
 
 /* The path of something in it. */

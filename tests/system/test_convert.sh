@@ -67,5 +67,9 @@ rm -r "$SCRATCH"/f.nj*
 "$NIGHTJAR" -q convert --random tiny -o "$SCRATCH/out" 2>"$SCRATCH/err"
 same "a folder is no file" 1 $?
 same "which is said before any work" 1 "$(grep -c 'is a folder' "$SCRATCH/err")"
+mkfifo "$SCRATCH/pipe"
+"$NIGHTJAR" -q convert --random tiny -o "$SCRATCH/pipe" 2>"$SCRATCH/err"
+same "nor is a pipe" 1 $?
+same "and it is still there" pipe "$(cd "$SCRATCH" && find . -type p | sed 's|./||')"
 same "nothing half-written is left" "a.nj b.nj" "$(cd "$SCRATCH" && echo *.nj*)"
 tap_done

@@ -212,7 +212,7 @@ static nj_status check_group(const char *key, const json_t *group, const char *t
     const json_t *weights = json_object_get(group, "weights");
     const char   *format = json_string_value(json_object_get(group, "format")), *type = json_string_value(json_object_get(weights, "type"));
     const json_t *bits = json_object_get(weights, "num_bits"), *input = json_object_get(group, "input_activations"),
-                 *order  = json_object_get(weights, "actorder");
+                 *output = json_object_get(group, "output_activations"), *order = json_object_get(weights, "actorder");
     const char *strategy = json_string_value(json_object_get(weights, "strategy")), *ordering = json_string_value(order);
     format = format ? format : top_format;
     if (!format || strcmp(format, "pack-quantized"))
@@ -229,7 +229,7 @@ static nj_status check_group(const char *key, const json_t *group, const char *t
         return nj_fail(error,
                        "quantization_config: %.40s: activation ordering (actorder %.40s) is not supported, only null, weight and static",
                        key, ordering ? ordering : "true");
-    if (json_is_object(input))
+    if (json_is_object(input) || json_is_object(output))
         return nj_fail(error, "quantization_config: %.40s: quantized activations are not supported, only W4A16", key);
     return NJ_OK;
 }

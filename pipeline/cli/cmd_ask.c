@@ -1,36 +1,21 @@
 /* cmd_ask.c: `nightjar ask`, a free question to the model, about pictures or without, the answer as it comes. */
 #include "pipeline/cli/ask_tools.h"
+#include "pipeline/cli/interrupt.h"
 #include "pipeline/cli/session.h"
 #include "pipeline/constrain/thought.h"
 #include "pipeline/model/chat.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEFAULT_TOKENS 512u
 #define THOUGHT_TOKENS 512u
 #define DEFAULT_CALLS  4u
 #define THOUGHT_BEGIN  "<|channel>"
 #define THOUGHT_END    "<channel|>"
-
-static volatile sig_atomic_t stop_asked;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
-
-static bool should_stop(void *arg)
-{
-    (void)arg;
-    return stop_asked != 0;
-}
 
 struct question {
     struct nj_session_options session;
@@ -288,7 +273,7 @@ int nj_cmd_ask(struct nj_cli *cli, int argc, char **argv)
     question.session =
         (struct nj_session_options){.model = cli->conf.model.path, .arithmetic = NJ_FAST, .threads = (uint32_t)cli->conf.model.threads};
     question.session.adapter     = cli->conf.model.adapter[0] ? cli->conf.model.adapter : NULL;
-    question.session.should_stop = should_stop;
+    question.session.should_stop = nj_interrupted;
     question.seed                = (uint64_t)cli->conf.model.seed;
     question.think               = cli->conf.model.think;
     question.soft_tokens         = (uint32_t)cli->conf.model.soft_tokens;
@@ -298,10 +283,7 @@ int nj_cmd_ask(struct nj_cli *cli, int argc, char **argv)
     if (!question.session.model[0])
         return nj_usage(argv[0], "no model: give -m MODEL, or model.path in the settings");
     question.session.text_only = question.image_count == 0;
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
-    signal(SIGALRM, on_signal);
-    alarm(question.seconds);
+    nj_interrupt_listen(question.seconds);
     nj_status status = nj_session_open(&question.session, &session, &cli->error);
     if (status == NJ_OK)
         status = question.tools ? answer_with_tools(&question, cli, &session) : answer(&question, &session, &cli->error);

@@ -3,10 +3,10 @@
 #include "base/pool.h"
 #include "pipeline/cli/calibration.h"
 #include "pipeline/cli/cli.h"
+#include "pipeline/cli/interrupt.h"
 #include "pipeline/model/convert.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,14 +28,6 @@ const char nj_convert_details[] =
     "  --random tiny|e4b         in place of SOURCE: random weights, never trained, for demonstrations and measurements\n"
     "  --seed N                  of the random weights (0)\n";
 
-static volatile sig_atomic_t stop_asked;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
-
 struct display {
     struct nj_progress bar;
     const char        *phase;
@@ -54,7 +46,7 @@ static bool on_progress(void *arg, const char *phase, uint64_t done, uint64_t to
     }
     display->done = done / 1000000;
     nj_progress_at(&display->bar, display->done);
-    return stop_asked;
+    return nj_interrupted(NULL);
 }
 
 static int choose(const char *text, const char *const *names)
@@ -209,10 +201,8 @@ int nj_cmd_convert(struct nj_cli *cli, int argc, char **argv)
     int                       usage = read_options(argc, argv, &options, adapters, &source, &target);
     if (usage)
         return usage;
-    options.adapters        = adapters;
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    options.adapters = adapters;
+    nj_interrupt_listen(0);
     nj_status status = nj_pool_open((unsigned)cli->conf.model.threads, &options.pool, &cli->error);
     if (status == NJ_OK)
         status = nj_convert(source, target, &options, &report, &cli->error);

@@ -35,6 +35,12 @@ static nj_status choose_nights(struct nj_cli *cli, struct nj_db *db, const char 
     return status;
 }
 
+static bool ends_in_html(const char *file)
+{
+    size_t length = strlen(file);
+    return length > 5 && !strcmp(file + length - 5, ".html");
+}
+
 int nj_cmd_report(struct nj_cli *cli, int argc, char **argv)
 {
     const char              *night = NULL, *file = NULL, *model = cli->conf.model.path;
@@ -53,10 +59,10 @@ int nj_cmd_report(struct nj_cli *cli, int argc, char **argv)
                                            {"--max-tokens", NJ_ARG_COUNT, &tokens},
                                            {"--seconds", NJ_ARG_COUNT, &seconds},
                                            {NULL, 0, NULL}};
-    int                      words      = nj_arguments(argc, argv, table);
-    if (words < 0)
+    int                      count      = nj_arguments(argc, argv, table);
+    if (count < 0)
         return NJ_EXIT_USAGE;
-    if (words > 1)
+    if (count > 1)
         return nj_usage(argv[0], "%s: no such word here", argv[1]);
     if (!file)
         return nj_usage(argv[0], "-o FILE.html is missing (- for standard output)");
@@ -71,18 +77,29 @@ int nj_cmd_report(struct nj_cli *cli, int argc, char **argv)
     options.now_ms = clock->wall_ms(clock->self);
 
     struct nj_db  *db;
-    struct nj_text page   = {0};
+    struct nj_text page = {0}, words = {0};
+    json_t        *told   = NULL;
     nj_status      status = nj_database_open(cli, NJ_DB_READ, &db);
     if (status == NJ_OK)
         status = choose_nights(cli, db, night, &options, newest);
-    const struct nj_narrative_options words_of = {model, options.from, options.to, (size_t)tokens, (unsigned)seconds};
-    if (status == NJ_OK)
-        status = narrative ? nj_report_narrative(cli, db, &words_of, &page) : nj_report_write(db, &options, &page, &cli->error);
+    if (status == NJ_OK && narrative)
+        status = nj_report_narrative(
+            cli, db, &(struct nj_narrative_options){model, options.from, options.to, (size_t)tokens, (unsigned)seconds}, &words);
+    const bool html = !narrative || ends_in_html(file);
+    if (status == NJ_OK && narrative && html)
+        status = nj_json_parse("the model's report", words.data, words.length, &told, &cli->error);
+    options.words = told;
+    if (status == NJ_OK && html)
+        status = nj_report_write(db, &options, &page, &cli->error);
+    else if (status == NJ_OK)
+        nj_text_add_bytes(&page, words.data, words.length);
     if (status == NJ_OK && !strcmp(file, "-"))
         fwrite(page.data, 1, page.length, stdout);
     else if (status == NJ_OK)
         status = nj_file_write_atomic(file, page.data, page.length, &cli->error);
     nj_text_free(&page);
+    nj_text_free(&words);
+    json_decref(told);
     nj_db_close(db);
     return nj_exit(status);
 }

@@ -72,7 +72,9 @@ const struct nj_command_entry nj_commands[] = {
      "text\n"
      "that a spreadsheet would take for a formula has an apostrophe in front."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
-    {"report", "[--night DATE | --from DATE --to DATE] [--people] -o FILE.html | --narrative [-m MODEL] [--max-tokens N] -o FILE.json",
+    {"report",
+     "[--night DATE | --from DATE --to DATE] [--people] -o FILE.html [--narrative [-m MODEL] [--max-tokens N]] | --narrative … -o "
+     "FILE.json",
      "one self-contained page: what was seen, when, what needs review, power", nj_cmd_report,
      "Without a date: the newest night that has events. The page needs no script and no network, fits a phone and can be printed. Events "
      "that may\n"
@@ -80,7 +82,9 @@ const struct nj_command_entry nj_commands[] = {
      "--narrative lets the model tell the nights in sentences (savanna_sentinel_report_v1, at most --max-tokens N, 1024): every figure in "
      "them is one "
      "that\n"
-     "the database returned; what was returned goes to stderr. --seconds N ends it (status 75) when it takes longer."},
+     "the database returned; what was returned goes to stderr. With -o FILE.html the sentences stand on the page, marked as the model's; "
+     "with any other name\n"
+     "the report is written as JSON. --seconds N ends it (status 75) when it takes longer."},
     {"review", "[list] [--status STATUS] [--night DATE] | show ID | accept ID… | correct ID FIELD=VALUE… | undo ID…  [--by NAME]",
      "what a person should look at, and what the person says", nj_cmd_review,
      "Lists what is open (--status accepted, corrected or all for the rest). `show` opens the first picture where there is a desktop, else "

@@ -6,6 +6,7 @@
 #define NJ_CLI_REPORT_H
 
 #include "base/conf.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "db/db.h"
 
@@ -17,6 +18,7 @@ struct nj_report_options {
     const char           *from, *to; /* nights, both included */
     bool                  people;    /* show them, too */
     int64_t               now_ms;
+    const json_t         *words; /* a savanna_sentinel_report_v1 by the model (report_narrative.h), or NULL */
 };
 
 /* Appends the page to *out. */

@@ -110,6 +110,31 @@ static void add_head(struct nj_text *out, const struct nj_report_options *option
 }
 
 /* Bars of 24 hours: animals in colour, empty events in grey on top; the hours that count as night are shaded. */
+/* The model's sentences, called so. */
+static void add_words(struct nj_text *out, const json_t *words)
+{
+    static const struct {
+        const char *key, *title;
+    } parts[] = {{"observed", "Observed"}, {"measured", "Measured"}, {"inferred", "Inferred"}, {"uncertainty", "Uncertain"}};
+    if (!words)
+        return;
+    nj_text_add(out, "<h2 id=\"words\">In words</h2>\n<p class=\"soft\">Written by the model. Every figure in it comes from the database; "
+                     "what is said of a "
+                     "figure may be wrong.</p>\n");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const json_t *sentences = json_object_get(words, parts[i].key);
+        if (!json_array_size(sentences))
+            continue;
+        nj_text_addf(out, "<h3>%s</h3>\n<ul>\n", parts[i].title);
+        for (size_t k = 0; k < json_array_size(sentences); k++) {
+            nj_text_add(out, "<li>");
+            nj_text_add_html(out, json_string_value(json_array_get(sentences, k)));
+            nj_text_add(out, "</li>\n");
+        }
+        nj_text_add(out, "</ul>\n");
+    }
+}
+
 static void add_hours(struct nj_text *out, const struct nj_report_data *data)
 {
     int64_t most = 1, animals = 0, at_night = 0;
@@ -357,6 +382,7 @@ nj_status nj_report_write(struct nj_db *db, const struct nj_report_options *opti
     nj_status             status = nj_report_gather(db, options, &data, error);
     if (status == NJ_OK) {
         add_head(out, options, &data);
+        add_words(out, options->words);
         add_hours(out, &data);
         add_species(out, &data);
         add_review(out, &data);

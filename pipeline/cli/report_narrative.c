@@ -1,34 +1,19 @@
 #include "pipeline/cli/report_narrative.h"
+#include "pipeline/cli/interrupt.h"
 #include "pipeline/cli/session.h"
 #include "pipeline/cli/tool_answers.h"
 #include "pipeline/constrain/generate.h"
 #include "pipeline/model/chat.h"
 #include "pipeline/sentinel/narrative.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define AUDIENCE      "ranger"
 #define LISTED_EVENTS 12
 #define LAST_DAY      "9999-12-31"
-
-static volatile sig_atomic_t stop_asked;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
-
-static bool should_stop(void *arg)
-{
-    (void)arg;
-    return stop_asked != 0;
-}
 
 /* A night ends on the next day. */
 static void day_after(const char *night, char out[11])
@@ -139,7 +124,7 @@ nj_status nj_report_narrative(struct nj_cli *cli, struct nj_db *db, const struct
                                                .arithmetic  = NJ_FAST,
                                                .threads     = (uint32_t)cli->conf.model.threads,
                                                .text_only   = true,
-                                               .should_stop = should_stop};
+                                               .should_stop = nj_interrupted};
     struct nj_session               session = {0};
     struct nj_grammar              *grammar = NULL;
     json_t                         *results = json_array(), *scope = NULL, *evidence = NULL, *schema = NULL, *conversation = NULL;
@@ -154,10 +139,7 @@ nj_status nj_report_narrative(struct nj_cli *cli, struct nj_db *db, const struct
         status       = schema && conversation ? nj_grammar_compile("report", schema, NULL, &grammar, &cli->error)
                                               : nj_fail(&cli->error, "no memory for a report");
     }
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
-    signal(SIGALRM, on_signal);
-    alarm(options->seconds);
+    nj_interrupt_listen(options->seconds);
     if (status == NJ_OK)
         status = nj_session_open(&opening, &session, &cli->error);
     if (status == NJ_OK)

@@ -70,6 +70,11 @@ same "every list is there" '["evidence","inferred","measured","observed","uncert
     "$(jq -c '[to_entries[] | select(.value | type == "array") | .key] | sort' "$SCRATCH/report.json")"
 jq -r '.observed[], .measured[], .inferred[], .uncertainty[]' "$SCRATCH/report.json" | tr ' (),;:!?' '\n' | grep '[0-9]' >"$SCRATCH/figures"
 same "no figure is new" "" "$(while read -r figure; do grep -qF -- "${figure%.}" "$SCRATCH/results" || echo "$figure"; done <"$SCRATCH/figures")"
+page() { "$NIGHTJAR" report --narrative -m "$SCRATCH/tiny.nj" --from 2020-01-01 --to 2020-01-03 --max-tokens 600 -o "$SCRATCH/report.html" 2>/dev/null; }
+check "the page with words" page
+same "has each sentence of the report" "" "$(jq -r '.observed[], .measured[], .inferred[], .uncertainty[]' "$SCRATCH/report.json" |
+    sed 's/&/\&amp;/g; s/"/\&quot;/g; s/</\&lt;/g; s/>/\&gt;/g' | sed "s/'/\&#39;/g" | while read -r line; do grep -qF -- "$line" "$SCRATCH/report.html" || echo "$line"; done)"
+check "and says whose they are" grep -q 'Written by the model' "$SCRATCH/report.html"
 tell 5
 same "too few tokens are a failure with a sentence" 1 $?
 check "that says how many it takes" grep -q 'tokens are too few' "$SCRATCH/results"

@@ -1,11 +1,12 @@
 #include "kernels/gemm.h"
 
+#define NJ_PAIRS     2 /* of panels that one chunk of activations meets in turn */
 #define SCALES_BYTES (2 * NJ_ACT_CHUNK / 32 * 16 * sizeof(float))
 
 size_t nj_gemm_scratch(uint32_t tokens)
 {
     size_t direct = NJ_STREAMS * (size_t)tokens * 16 * sizeof(float);
-    size_t tiles  = 2 * NJ_OPENED_BYTES + SCALES_BYTES + (size_t)tokens * 32 * sizeof(float);
+    size_t tiles  = 2 * NJ_OPENED_BYTES + SCALES_BYTES + NJ_PAIRS * (size_t)tokens * 32 * sizeof(float);
     return direct > tiles ? direct : tiles;
 }
 
@@ -94,25 +95,42 @@ static struct nj_tile tile_of(const struct nj_act *a, const struct parts *parts,
     return (struct nj_tile){.opened = parts->opened, .w_scale = parts->scales, .tokens = a->tokens, .group = a->group, .panels = panels};
 }
 
-/* All tokens against one or two panels: which[p] of matrices[p]. */
-static void run_tiles(const struct nj_gemm_form *form, const struct nj_w4 *const matrices[2], const uint32_t which[2], uint32_t panels,
-                      const struct nj_act *a, const struct parts *parts)
+/* Two panels (or a last one) that meet all tokens side by side. */
+struct pair {
+    const struct nj_w4 *matrices[2];
+    uint32_t            which[2], panels;
+};
+
+/* Fetches a chunk of packed weights that will be opened soon. */
+static void fetch(const uint8_t *blocks)
 {
-    struct nj_tile tile = tile_of(a, parts, panels);
-    for (uint32_t chunk = 0; chunk * NJ_ACT_CHUNK < a->padded; chunk++) {
-        uint32_t cols = nj_act_chunk_cols(a, chunk);
-        tile.groups   = cols / a->group;
-        tile.fresh    = chunk == 0;
-        for (uint32_t p = 0; p < panels; p++) {
-            const uint8_t *blocks = nj_w4_panel(matrices[p], which[p]) + (size_t)chunk * NJ_ACT_CHUNK * 8;
-            form->open_chunk(blocks, cols, parts->opened + p * NJ_OPENED_BYTES);
-            open_scales(matrices[p], which[p], chunk * (NJ_ACT_CHUNK / a->group), tile.groups, parts->scales + p * tile.groups * 16);
-            if ((chunk + 1) * NJ_ACT_CHUNK < a->padded)
-                for (size_t ahead = 0; ahead < NJ_ACT_CHUNK * 8; ahead += 64)
-                    __builtin_prefetch(blocks + NJ_ACT_CHUNK * 8 + ahead);
+    for (size_t ahead = 0; ahead < NJ_ACT_CHUNK * 8; ahead += 64)
+        __builtin_prefetch(blocks + ahead);
+}
+
+/* All tokens against some pairs: a chunk of activations meets all of them while it is in the second-level cache. `step` panels on begin the next ones. */
+static void run_tiles(const struct nj_gemm_form *form, const struct pair *pairs, uint32_t count, uint32_t step, const struct nj_act *a,
+                      const struct parts *parts)
+{
+    for (uint32_t chunk = 0; chunk * NJ_ACT_CHUNK < a->padded; chunk++)
+        for (uint32_t i = 0; i < count; i++) {
+            const struct pair *pair = &pairs[i];
+            const uint32_t     cols = nj_act_chunk_cols(a, chunk), group = chunk * (NJ_ACT_CHUNK / a->group);
+            struct nj_tile     tile = tile_of(a, parts, pair->panels);
+            tile.groups             = cols / a->group;
+            tile.fresh              = chunk == 0;
+            for (uint32_t p = 0; p < pair->panels; p++) {
+                const struct nj_w4 *w      = pair->matrices[p];
+                const uint8_t      *blocks = nj_w4_panel(w, pair->which[p]) + (size_t)chunk * NJ_ACT_CHUNK * 8;
+                form->open_chunk(blocks, cols, parts->opened + p * NJ_OPENED_BYTES);
+                open_scales(w, pair->which[p], group, tile.groups, parts->scales + p * tile.groups * 16);
+                if ((chunk + 1) * NJ_ACT_CHUNK < a->padded)
+                    fetch(blocks + NJ_ACT_CHUNK * 8);
+                else if (pair->which[p] + step < nj_w4_panels(w->rows))
+                    fetch(nj_w4_panel(w, pair->which[p] + step));
+            }
+            run_chunk(form, &tile, a, chunk, parts->sums + (size_t)i * a->tokens * 32);
         }
-        run_chunk(form, &tile, a, chunk, parts->sums);
-    }
 }
 
 static void store_panels(const struct nj_gemm_form *form, const float *sums, uint32_t rows, uint32_t first, uint32_t panels,
@@ -134,11 +152,17 @@ void nj_gemm_run(const struct nj_gemm_form *form, const struct nj_w4 *w, const s
         run_direct(form, w, NULL, a, first, panels, out, stride, scratch);
         return;
     }
-    for (uint32_t p = 0; p < panels; p += 2) {
-        const struct nj_w4 *const matrices[2] = {w, w};
-        const uint32_t            which[2] = {first + p, first + p + 1}, count = panels - p < 2 ? 1 : 2;
-        run_tiles(form, matrices, which, count, a, &parts);
-        store_panels(form, parts.sums, w->rows, first + p, count, a->tokens, out, stride);
+    for (uint32_t p = 0; p < panels; p += 2 * NJ_PAIRS) {
+        struct pair pairs[NJ_PAIRS];
+        uint32_t    count = 0;
+        for (; count < NJ_PAIRS && p + 2 * count < panels; count++) {
+            uint32_t at  = first + p + 2 * count;
+            pairs[count] = (struct pair){{w, w}, {at, at + 1}, panels - p - 2 * count < 2 ? 1 : 2};
+        }
+        run_tiles(form, pairs, count, 2 * NJ_PAIRS, a, &parts);
+        for (uint32_t i = 0; i < count; i++)
+            store_panels(form, parts.sums + (size_t)i * a->tokens * 32, w->rows, pairs[i].which[0], pairs[i].panels, a->tokens, out,
+                         stride);
     }
 }
 
@@ -150,13 +174,16 @@ void nj_gemm_run_gelu_up(const struct nj_gemm_form *form, const struct nj_w4 *ga
         run_direct(form, gate, up, a, first, panels, out, stride, scratch);
         return;
     }
-    for (uint32_t p = first; p < first + panels; p++) {
-        const struct nj_w4 *const matrices[2] = {gate, up};
-        const uint32_t            which[2]    = {p, p};
-        run_tiles(form, matrices, which, 2, a, &parts);
-        for (uint32_t t = 0; t < a->tokens; t++)
-            form->store_gelu_up(parts.sums + t * 32, parts.sums + t * 32 + 16, rows_left(gate, p),
-                                out + t * stride + (size_t)p * NJ_W4_ROWS_PER_PANEL);
+    for (uint32_t p = first; p < first + panels; p += NJ_PAIRS) {
+        struct pair pairs[NJ_PAIRS];
+        uint32_t    count = 0;
+        for (; count < NJ_PAIRS && p + count < first + panels; count++)
+            pairs[count] = (struct pair){{gate, up}, {p + count, p + count}, 2};
+        run_tiles(form, pairs, count, NJ_PAIRS, a, &parts);
+        const float *sums = parts.sums;
+        for (uint32_t i = 0; i < count; i++)
+            for (uint32_t t = 0; t < a->tokens; t++, sums += 32)
+                form->store_gelu_up(sums, sums + 16, rows_left(gate, p + i), out + t * stride + (size_t)(p + i) * NJ_W4_ROWS_PER_PANEL);
     }
 }
 

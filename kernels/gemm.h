@@ -2,8 +2,9 @@
  *
  * Few tokens (one tile of at most direct_tokens): `direct` reads packed weights and activations once, several distant panels in step, because memory
  * serves several streams better than one.
- * More tokens: two panels at a time (gate and up of the same neurons, or neighbours). A chunk of 256 columns of both is opened once into L1 and meets
- * all tiles of tokens; fp32 sums wait in the scratch memory: [token][2 panels][16 rows]. */
+ * More tokens: two panels side by side (gate and up of the same neurons, or neighbours). A chunk of 256 columns of both is opened once into L1 and meets
+ * all tiles of tokens; fp32 sums wait in the scratch memory: [token][2 panels][16 rows]. Some pairs take turns with each chunk, so that the activations of
+ * the chunk are read again from L2 and not from further away. */
 #ifndef NJ_KERNELS_GEMM_H
 #define NJ_KERNELS_GEMM_H
 

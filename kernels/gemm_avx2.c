@@ -181,80 +181,45 @@ void nj_direct_scales_avx2(const struct nj_direct *job, uint32_t stream, uint32_
         _mm256_storeu_ps(out + 8 * i, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(bits + i)), 16)));
 }
 
-/* One to four tokens: 16 rows at a time. */
-NJ_INLINE void direct_16xn(const int n, const struct nj_direct *job)
+/* Tokens [from, from + n) of a tile of `all`, 16 rows, nibbles opened on the way. */
+NJ_INLINE void direct_16xn(const int n, const int all, const int from, const struct nj_direct *job, uint32_t s, uint32_t g,
+                           const float *scales)
 {
     const struct nj_act *a      = job->act;
     const uint32_t       blocks = a->group / 8;
-    for (uint32_t g = 0; g < a->padded / a->group; g++)
-        for (uint32_t s = 0; s < job->streams; s++) {
-            const uint8_t *w     = job->blocks[s] + (size_t)g * blocks * 64;
-            const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n * 2);
-            __m256i        sum[4][2];
-            float          scales[16];
-            nj_direct_scales_avx2(job, s, g, scales);
+    const uint8_t       *w      = job->blocks[s] + (size_t)g * blocks * 64;
+    const int32_t       *words  = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)all * 2) + from;
+    __m256i              sum[4][2];
+    NJ_UNROLL
+    for (int t = 0; t < n; t++)
+        sum[t][0] = sum[t][1] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)(from + t)]);
+    for (uint32_t j = 0; j < blocks; j++, w += 64) {
+        __m256i v0 = _mm256_load_si256((const __m256i *)(const void *)w), v1 = _mm256_load_si256((const __m256i *)(const void *)w + 1);
+        if (from == 0)
+            _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
+        NJ_UNROLL
+        for (int pair = 0; pair < 4; pair++, words += all) {
+            __m256i w0 = pairs_of(v0, pair), w1 = pairs_of(v1, pair);
             NJ_UNROLL
-            for (int t = 0; t < n; t++)
-                sum[t][0] = sum[t][1] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
-            for (uint32_t j = 0; j < blocks; j++, w += 64) {
-                __m256i v0 = _mm256_load_si256((const __m256i *)(const void *)w),
-                        v1 = _mm256_load_si256((const __m256i *)(const void *)w + 1);
-                _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
-                NJ_UNROLL
-                for (int pair = 0; pair < 4; pair++, words += n) {
-                    __m256i w0 = pairs_of(v0, pair), w1 = pairs_of(v1, pair);
-                    NJ_UNROLL
-                    for (int t = 0; t < n; t++) {
-                        __m256i x = _mm256_set1_epi32(words[t]);
-                        PRODUCTS(sum[t][0], sum[t][1], w0, w1, x);
-                    }
-                }
+            for (int t = 0; t < n; t++) {
+                __m256i x = _mm256_set1_epi32(words[t]);
+                PRODUCTS(sum[t][0], sum[t][1], w0, w1, x);
             }
-            flush_16xn(n, sum, scales, a->scale + g * a->tokens, g == 0, job->sums + (size_t)s * (size_t)n * 16, 16);
         }
+    }
+    flush_16xn(n, sum, scales, a->scale + g * a->tokens + from, g == 0, job->sums + ((size_t)s * (size_t)all + (size_t)from) * 16, 16);
 }
 
-/* Five to eight tokens: 8 rows at a time, so that each nibble is opened once for all of them. */
-NJ_INLINE void direct_8xn(const int n, const struct nj_direct *job)
+/* More than four tokens go in two halves: opening a group again, now from the first-level cache, costs less than a load of each activation for every eight rows. */
+NJ_INLINE void direct_of(const int first, const int second, const struct nj_direct *job)
 {
-    const struct nj_act *a      = job->act;
-    const uint32_t       blocks = a->group / 8;
-    for (uint32_t g = 0; g < a->padded / a->group; g++)
+    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++)
         for (uint32_t s = 0; s < job->streams; s++) {
             float scales[16];
             nj_direct_scales_avx2(job, s, g, scales);
-            for (int half = 0; half < 2; half++) {
-                const uint8_t *w     = job->blocks[s] + (size_t)g * blocks * 64 + 32 * half;
-                const int32_t *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)n * 2);
-                __m256i        sum[8];
-                NJ_UNROLL
-                for (int t = 0; t < n; t++)
-                    sum[t] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)t]);
-                for (uint32_t j = 0; j < blocks; j++, w += 64) {
-                    __m256i v = _mm256_load_si256((const __m256i *)(const void *)w);
-                    if (half == 0)
-                        _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
-                    NJ_UNROLL
-                    for (int pair = 0; pair < 4; pair++, words += n) {
-                        __m256i w0 = pairs_of(v, pair);
-                        NJ_UNROLL
-                        for (int t = 0; t + 1 < n; t += 2) {
-                            __m256i x0 = _mm256_set1_epi32(words[t]), x1 = _mm256_set1_epi32(words[t + 1]);
-                            PRODUCTS_OF_TWO(sum[t], sum[t + 1], w0, x0, x1);
-                        }
-                        if (n % 2)
-                            sum[n - 1] = _mm256_add_epi32(sum[n - 1], _mm256_madd_epi16(w0, _mm256_set1_epi32(words[n - 1])));
-                    }
-                }
-                __m256 w0   = _mm256_loadu_ps(scales + 8 * half);
-                float *sums = job->sums + (size_t)s * (size_t)n * 16 + 8 * half;
-                NJ_UNROLL
-                for (int t = 0; t < n; t++, sums += 16) {
-                    __m256 scale = _mm256_mul_ps(w0, _mm256_broadcast_ss(a->scale + g * a->tokens + t));
-                    __m256 old   = g == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(sums);
-                    _mm256_storeu_ps(sums, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[t]), scale, old));
-                }
-            }
+            direct_16xn(first, first + second, 0, job, s, g, scales);
+            if (second)
+                direct_16xn(second, first + second, first, job, s, g, scales);
         }
 }
 
@@ -262,28 +227,28 @@ static void direct_8(const struct nj_direct *job)
 {
     switch (job->act->tokens) {
     case 1:
-        direct_16xn(1, job);
+        direct_of(1, 0, job);
         break;
     case 2:
-        direct_16xn(2, job);
+        direct_of(2, 0, job);
         break;
     case 3:
-        direct_16xn(3, job);
+        direct_of(3, 0, job);
         break;
     case 4:
-        direct_16xn(4, job);
+        direct_of(4, 0, job);
         break;
     case 5:
-        direct_8xn(5, job);
+        direct_of(3, 2, job);
         break;
     case 6:
-        direct_8xn(6, job);
+        direct_of(3, 3, job);
         break;
     case 7:
-        direct_8xn(7, job);
+        direct_of(4, 3, job);
         break;
     default:
-        direct_8xn(8, job);
+        direct_of(4, 4, job);
     }
 }
 

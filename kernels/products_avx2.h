@@ -11,12 +11,6 @@
                 : [v0] "x"(w0), [v1] "x"(w1));                                                                                             \
     } while (0)
 
-/* The same for one vector of weights and two tokens. */
-#define PRODUCTS_OF_TWO(sum0, sum1, w, a0, a1)                                                                                             \
-    __asm__("vpmaddwd %[b0], %[v], %[b0]\n\tvpmaddwd %[b1], %[v], %[b1]\n\tvpaddd %[b0], %[s0], %[s0]\n\tvpaddd %[b1], %[s1], %[s1]"       \
-            : [s0] "+x"(sum0), [s1] "+x"(sum1), [b0] "+x"(a0), [b1] "+x"(a1)                                                               \
-            : [v] "x"(w))
-
 /* One pair against four vectors (32 rows of weights, or keys, or dimensions), three of them straight from memory: a load that rides on a multiply costs no slot of its own, and slots
  * are what a core that is shared with another thread lacks. */
 #define PRODUCTS_OF_FOUR(sums, w0, w1, w2, w3, act)                                                                                        \

@@ -197,8 +197,8 @@ static nj_status prune(struct conversion *conversion, struct nj_plan *plan, cons
                        struct nj_recovery **recoveries, struct nj_error *error)
 {
     const struct nj_text_config *text = &plan->weights->config.text;
-    json_t                      *kept = json_array();
     NJ_TRY(choose_channels(conversion, plan, moments, keep, error));
+    json_t *kept = json_array();
     for (uint32_t i = 0; i < text->layers; i++) {
         conversion->report->channels += text->intermediate_size[i];
         conversion->report->removed += text->intermediate_size[i] - keep->count[i];

@@ -64,7 +64,7 @@ static bool fill_light(struct nj_schedule *schedule)
 static const struct {
     int    days;
     double share;
-} lean[] = {{20, 0.15}, {30, 0.25}, {45, 0.35}, {60, 0.42}, {90, 0.55}};
+} lean[] = {{20, 0.13}, {30, 0.21}, {45, 0.30}, {60, 0.36}, {90, 0.47}};
 
 /* Wh that the leanest stretch from day `from` on takes from the battery. sum: [days + 1], light of all days before. */
 static double lean_wh(double rest, double usual, const double *sum, int from)

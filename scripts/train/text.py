@@ -49,10 +49,11 @@ def main():
     tokenizer = Tokenizer.from_file(f"{o.folder}/tokenizer.json")
     model = without_bounds(build(ids))
     model.set_attn_implementation("sdpa")
-    saved = torch.load(o.vision)["model"]
-    model.load_state_dict({k: v for k, v in saved.items() if "vision" in k}, strict=False)
     if o.resume and os.path.exists(f"{o.folder}/text.pt"):
         model.load_state_dict(torch.load(f"{o.folder}/text.pt"), strict=False)
+    # Last, so that it is the tower whose features are learned from, whatever tower stood beside the text before.
+    saved = torch.load(o.vision)["model"]
+    model.load_state_dict({k: v for k, v in saved.items() if "vision" in k}, strict=False)
     for name, p in model.named_parameters():
         p.requires_grad = "vision" not in name
     events, questions = Events(o.events), Questions(tokenizer, ids)

@@ -1,8 +1,8 @@
 """Transformers and Nightjar side by side on the pictures of a drawn card: do both write the same ids?
 
-    agree.py NIGHTJAR MODEL.nj CARD_DIR [--events N]
+    agree.py NIGHTJAR MODEL.nj CARD_DIR [--events N] [--untaught]
 The packed file is written out as compressed-tensors (`convert --to`), which transformers loads with weights unpacked to fp32; Nightjar reads the packed file with
---exact. Every event is asked in the trained wording and answered greedily, without a schema, for 48 tokens; each side decodes and resizes the pictures itself."""
+--exact. Every event is asked one of the short questions that were taught and answered greedily, without a schema, for 48 tokens; each side decodes and resizes the pictures itself."""
 import argparse
 import json
 import os
@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from transformers import AutoImageProcessor, Gemma4ForConditionalGeneration
 from transformers.utils.quantization_config import CompressedTensorsConfig
 
+from answers import QUESTIONS
 from checkpoint import IDS
 
 TOKENS = 48
@@ -28,9 +29,14 @@ def expanded(tokenizer, question, soft_tokens):
     return ids
 
 
-def question(event):
-    record = json.dumps({key: event[key] for key in ("site_id", "local_datetime", "frame_count")})
-    return f'<bos><|turn>user\n{"<|image|>" * event["frame_count"]}Which animals are in the pictures?\n{record}<turn|>\n<|turn>model\n'
+def question(event, untaught):
+    """One of the short questions in the words of the lessons, or one that was in none."""
+    if untaught:
+        record = json.dumps({key: event[key] for key in ("site_id", "local_datetime", "frame_count")})
+        text = f"Which animals are in the pictures?\n{record}"
+    else:
+        text = QUESTIONS[event["event"] % len(QUESTIONS)][0]
+    return f'<bos><|turn>user\n{"<|image|>" * event["frame_count"]}{text}<turn|>\n<|turn>model\n'
 
 
 def main():
@@ -39,6 +45,7 @@ def main():
     options.add_argument("model")
     options.add_argument("card")
     options.add_argument("--events", type=int, default=50)
+    options.add_argument("--untaught", action="store_true", help="a question that was in no lesson: the model babbles, and the smallest rounding may part the two")
     o = options.parse_args()
     transformers.logging.set_verbosity_error()
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +60,7 @@ def main():
         for event in events:
             files = [os.path.join(o.card, name) for name in event["files"]]
             seen = look([Image.open(name).convert("RGB") for name in files], return_tensors="pt")
-            ids = expanded(tokenizer, question(event), seen["num_soft_tokens_per_image"])
+            ids = expanded(tokenizer, question(event, o.untaught), seen["num_soft_tokens_per_image"])
             x = torch.tensor([ids])
             with torch.no_grad():
                 out = model.generate(input_ids=x, attention_mask=torch.ones_like(x), pixel_values=seen["pixel_values"],

@@ -159,7 +159,7 @@ done
 rm -r "$SCRATCH/card"/*
 more 7
 "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" watch --once
-away=$(sqlite3 "$root/station.db" "select event_id from events where state = 'ready' order by started_at desc limit 1")
+away=$(sqlite3 "$root/station.db" "select f.event_id from file f join event e using (event_id) where e.state = 'ready' order by f.rowid desc limit 1")
 state() { sqlite3 "$root/station.db" "select state, state_reason <> '' from events where event_id = '$away'"; }
 mv "$SCRATCH/card" "$SCRATCH/away"
 mkdir "$SCRATCH/card"

@@ -18,6 +18,7 @@ struct engine {
 struct tally {
     uint64_t same, positions;
     double   square, kl; /* sums: of squared differences of logits, of divergences */
+    double  *rms;        /* of the logits, a position each: one that parts from the others is not lost in the mean */
 };
 
 static nj_status open_engine(const struct nj_bench *bench, enum nj_arithmetic arithmetic, uint32_t capacity, struct engine *out,
@@ -73,20 +74,25 @@ static void compare(const float *exact, const float *fast, size_t vocab, struct 
         tally->kl += exp(log_p) * (log_p - (fast[i] - of_fast));
     }
     tally->square += square / (double)vocab;
+    tally->rms[tally->positions] = sqrt(square / (double)vocab);
     tally->same += best_of(exact, vocab) == best_of(fast, vocab);
     tally->positions++;
 }
 
 static void print(const struct nj_bench *bench, const char *name, const struct tally *tally, uint32_t prompts)
 {
-    double n = (double)tally->positions;
+    size_t count  = tally->positions;
+    double n      = (double)count;
+    double median = nj_bench_median(tally->rms, count), most = tally->rms[count - 1 - count / 100], worst = tally->rms[count - 1];
     if (bench->json)
-        printf("{\"name\": \"agreement, %s\", \"prompts\": %u, \"positions\": %llu, \"same_token\": %.4f, \"rms\": %.5f, \"divergence\": "
-               "%.3g}\n",
-               name, prompts, (unsigned long long)tally->positions, (double)tally->same / n, sqrt(tally->square / n), tally->kl / n);
+        printf("{\"name\": \"agreement, %s\", \"prompts\": %u, \"positions\": %zu, \"same_token\": %.4f, \"rms\": %.5f, "
+               "\"rms_median\": %.3g, \"rms_99\": %.3g, \"rms_worst\": %.3g, \"divergence\": %.3g}\n",
+               name, prompts, count, (double)tally->same / n, sqrt(tally->square / n), median, most, worst, tally->kl / n);
     else
-        printf("agreement with exact, %-12s %6.2f %% same token, rms of logits %.4f, divergence %.2g (%u prompts, %llu positions)\n", name,
-               100 * (double)tally->same / n, sqrt(tally->square / n), tally->kl / n, prompts, (unsigned long long)tally->positions);
+        printf(
+            "agreement with exact, %-8s %6.2f %% same token; rms of logits: median %.2g, 99 of 100 within %.2g, worst %.2g, over all %.2g; "
+            "divergence %.2g (%u prompts, %zu positions)\n",
+            name, 100 * (double)tally->same / n, median, most, worst, sqrt(tally->square / n), tally->kl / n, prompts, count);
     fflush(stdout);
 }
 
@@ -105,6 +111,9 @@ nj_status nj_bench_agreement(struct nj_bench *bench, uint32_t prompts, uint32_t 
     if (!ids)
         status = nj_fail(error, "no memory for a prompt");
     nj_random_seed(&random, 2);
+    for (size_t k = 0; k < 3; k++)
+        if (!(tallies[k].rms = calloc((size_t)prompts * POSITIONS, sizeof(double))))
+            status = nj_fail(error, "no memory to compare %u prompts", prompts);
     for (size_t k = 0; status == NJ_OK && k < 3; k++)
         status = open_engine(bench, kinds[k].arithmetic, tokens, &engines[k], error);
     for (uint32_t p = 0; status == NJ_OK && p < prompts; p++) {
@@ -121,8 +130,10 @@ nj_status nj_bench_agreement(struct nj_bench *bench, uint32_t prompts, uint32_t 
     }
     for (size_t k = 1; status == NJ_OK && k < 3; k++)
         print(bench, kinds[k].name, &tallies[k], prompts);
-    for (size_t k = 0; k < 3; k++)
+    for (size_t k = 0; k < 3; k++) {
+        free(tallies[k].rms);
         close_engine(&engines[k]);
+    }
     free(ids);
     return status;
 }

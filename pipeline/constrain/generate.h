@@ -42,6 +42,10 @@ struct nj_generation {
     struct nj_random   *random;   /* NULL with temperature 0 */
     const int32_t      *stop_ids; /* NULL: those of the model's config */
     size_t              stop_count;
+    /* NULL, or the document that is to be written, under a grammar only. The model is asked exactly as it would be, but what it answers decides nothing: each
+     * choice is the one told, each other token the longest that goes on as told. For measuring with answers of a real length, and for scoring a known
+     * answer: the probabilities of its choices are those that the model gives them. A document that the grammar or the limit forbids is an error. */
+    const char *told;
     /* Called with each piece of text as soon as it is sure, whole UTF-8 sequences only; NULL: not wanted. */
     void (*on_text)(void *arg, const char *bytes, size_t count);
     void *arg;
@@ -57,6 +61,8 @@ struct nj_generation {
     struct nj_choice       *choices;
     size_t                  choice_count;
     size_t                  passes;         /* times that the engine was asked */
+    size_t                  free_tokens;    /* of ids, that were asked for one by one */
+    size_t                  choice_tokens;  /* and that told choices apart; all others were forced */
     double                  prompt_seconds; /* that all of the prompt but its end took alone */
 };
 

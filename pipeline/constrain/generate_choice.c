@@ -205,6 +205,28 @@ static nj_status copy_alternatives(struct nj_run *run, const struct nj_string_vi
     return NJ_OK;
 }
 
+/* The alternative that is told: the longest, so that "1" is not taken for "10". */
+static nj_status find_told(struct nj_run *run, const struct nj_text *forced, struct nj_error *error)
+{
+    struct nj_choice_tree *tree = &run->tree;
+    const char            *told = run->g->told;
+    size_t                 at = run->g->text.length + forced->length, longest = 0;
+    tree->told = NJ_NONE;
+    if (!told)
+        return NJ_OK;
+    if (strncmp(told + run->g->text.length, forced->data ? forced->data : "", forced->length) != 0)
+        return nj_run_misfit(run, run->g->text.length, error);
+    for (uint32_t i = 0; i < tree->alternatives.count; i++) {
+        const struct nj_alternative *a = &tree->alternatives.data[i];
+        if (a->size <= longest || strncmp(told + at, a->text, a->size) != 0)
+            continue;
+        longest        = a->size;
+        tree->told     = i;
+        tree->told_end = at + a->size - (a->text[0] == '"'); /* a closing quote belongs to the token that ends it */
+    }
+    return tree->told == NJ_NONE ? nj_run_misfit(run, at, error) : NJ_OK;
+}
+
 nj_status nj_choice_begin(struct nj_run *run, const struct nj_text *forced, bool *begun, struct nj_error *error)
 {
     struct nj_choice_tree       *tree = &run->tree;
@@ -215,6 +237,8 @@ nj_status nj_choice_begin(struct nj_run *run, const struct nj_text *forced, bool
     if (!*begun)
         return NJ_OK;
     nj_status status = copy_alternatives(run, texts, count, error);
+    if (status == NJ_OK)
+        status = find_told(run, forced, error);
     for (uint32_t i = 0; i < count && status == NJ_OK; i++)
         status = add_alternative(run, forced, i, error);
     for (uint32_t i = 0; i < tree->nodes.count && status == NJ_OK; i++) {

@@ -15,6 +15,21 @@ static nj_status no_memory(struct nj_error *error)
     return nj_fail(error, "no memory for the answer");
 }
 
+/* --- an answer that is told --- */
+
+nj_status nj_run_misfit(const struct nj_run *run, size_t at, struct nj_error *error)
+{
+    return nj_fail(error, "the answer told cannot be given: its byte %zu is not what the schema asks for there, or %zu tokens are too few",
+                   at, run->g->limit);
+}
+
+/* Whether these bytes go on as told: always where nothing is. */
+static bool as_told(const struct nj_run *run, struct nj_string_view bytes)
+{
+    const struct nj_generation *g = run->g;
+    return !g->told || !strncmp(g->told + g->text.length, bytes.data, bytes.size);
+}
+
 /* What an earlier call wrote goes through again, but for the engine. */
 static nj_status take_up(struct nj_run *run, struct nj_error *error)
 {
@@ -27,6 +42,8 @@ static nj_status take_up(struct nj_run *run, struct nj_error *error)
             status = nj_constraint_advance(run->now, g->ids.data[i], error);
         if (!nj_ids_add(&run->feed, g->ids.data[i]))
             return no_memory(error);
+        if (status == NJ_OK && !as_told(run, bytes))
+            return nj_run_misfit(run, g->text.length, error);
         nj_text_add_bytes(&g->text, bytes.data, bytes.size);
     }
     run->shown = g->text.length;
@@ -54,7 +71,7 @@ nj_status nj_run_open(struct nj_run *run, struct nj_generation *g, struct nj_eng
     if (!run->logits || !run->order || !run->rows)
         return no_memory(error);
     if (!g->grammar)
-        return take_up(run, error);
+        return g->told ? nj_fail(error, "an answer can be told under a schema only") : take_up(run, error);
     if (!vocabulary || nj_vocabulary_size(vocabulary) > size)
         return nj_fail(error, "the tokenizer has %u ids, the model %u: they do not belong together",
                        vocabulary ? nj_vocabulary_size(vocabulary) : 0, size);
@@ -102,12 +119,14 @@ static void show(struct nj_run *run, bool all)
 nj_status nj_run_commit(struct nj_run *run, int32_t id, struct nj_error *error)
 {
     struct nj_generation *g      = run->g;
+    struct nj_string_view bytes  = run->now ? nj_vocabulary_bytes(run->vocabulary, id) : nj_tokenizer_bytes(run->tokenizer, id);
     nj_status             status = run->now ? nj_constraint_advance(run->now, id, error) : NJ_OK;
     if (status != NJ_OK)
         return NJ_ERROR;
+    if (!as_told(run, bytes))
+        return nj_run_misfit(run, g->text.length, error);
     if (!nj_ids_add(&g->ids, id) || !nj_ids_add(&run->feed, id))
         return no_memory(error);
-    struct nj_string_view bytes = run->now ? nj_vocabulary_bytes(run->vocabulary, id) : nj_tokenizer_bytes(run->tokenizer, id);
     nj_text_add_bytes(&g->text, bytes.data, bytes.size);
     show(run, false);
     return g->text.failed ? no_memory(error) : NJ_OK;
@@ -121,11 +140,13 @@ static nj_status commit_all(struct nj_run *run, const int32_t *ids, size_t count
     return status;
 }
 
-static void done(struct nj_run *run, enum nj_generation_stop stop)
+static nj_status done(struct nj_run *run, enum nj_generation_stop stop, struct nj_error *error)
 {
-    run->state   = NJ_RUN_DONE;
-    run->g->stop = stop;
+    const struct nj_generation *g = run->g;
+    run->state                    = NJ_RUN_DONE;
+    run->g->stop                  = stop;
     show(run, true);
+    return g->told && g->told[g->text.length] ? nj_run_misfit(run, g->text.length, error) : NJ_OK;
 }
 
 /* --- closing in time --- */
@@ -165,7 +186,7 @@ nj_status nj_run_close_document(struct nj_run *run, struct nj_error *error)
     if (status == NJ_OK)
         status = commit_all(run, ids.data, ids.count, error);
     if (status == NJ_OK)
-        done(run, NJ_STOP_LENGTH);
+        status = done(run, NJ_STOP_LENGTH, error);
     free(ids.data);
     return status;
 }
@@ -292,12 +313,9 @@ static nj_status prepare_document(struct nj_run *run, struct nj_error *error)
     nj_text_free(&forced);
     if (status != NJ_OK)
         return status;
-    if (begun)
-        nj_choice_rows(run);
-    else if (nj_constraint_finished(run->now))
-        done(run, NJ_STOP_SCHEMA);
-    else
-        return ask_for_token(run, error);
+    if (!begun)
+        return nj_constraint_finished(run->now) ? done(run, NJ_STOP_SCHEMA, error) : ask_for_token(run, error);
+    nj_choice_rows(run);
     return NJ_OK;
 }
 
@@ -309,12 +327,25 @@ nj_status nj_run_prepare(struct nj_run *run, struct nj_error *error)
         return prepare_document(run, error);
     run->state     = NJ_RUN_TOKEN;
     run->row_count = 0;
-    if (run->g->ids.count >= run->g->limit)
-        done(run, NJ_STOP_LENGTH);
-    return NJ_OK;
+    return run->g->ids.count >= run->g->limit ? done(run, NJ_STOP_LENGTH, error) : NJ_OK;
 }
 
 /* --- using the answer --- */
+
+/* The longest of `count` tokens that goes on as told, or one that stops where nothing more is told; `count`: there is none. */
+static size_t told_token(const struct nj_run *run, size_t count)
+{
+    const bool more = run->g->told[run->g->text.length] != 0;
+    size_t     best = count, longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct nj_string_view bytes = nj_vocabulary_bytes(run->vocabulary, run->rows[i]);
+        if (is_stop(run, run->rows[i]) ? more : !more || bytes.size <= longest || !as_told(run, bytes))
+            continue;
+        best    = i;
+        longest = bytes.size;
+    }
+    return best;
+}
 
 /* Index among `count` logits; ids[i] or i is the token. The logits are used up where it is sampled. */
 static size_t pick(struct nj_run *run, size_t count)
@@ -362,8 +393,7 @@ static nj_status answer_free(struct nj_run *run, struct nj_error *error)
     if (!is_stop(run, id))
         return nj_run_commit(run, id, error);
     run->g->stop_id = id;
-    done(run, NJ_STOP_EOS);
-    return NJ_OK;
+    return done(run, NJ_STOP_EOS, error);
 }
 
 static nj_status answer_token(struct nj_run *run, struct nj_error *error)
@@ -371,13 +401,14 @@ static nj_status answer_token(struct nj_run *run, struct nj_error *error)
     size_t    count  = keep_allowed(run);
     nj_status status = NJ_OK;
     for (unsigned tries = 0; tries < SECOND_BEST && count > 0 && status == NJ_OK; tries++) {
-        size_t  best = pick(run, count);
-        int32_t id   = run->rows[best];
-        bool    fits;
+        size_t best = run->g->told ? told_token(run, count) : pick(run, count);
+        bool   fits;
+        if (best == count)
+            break;
+        int32_t id = run->rows[best];
         if (is_stop(run, id) && nj_constraint_may_stop(run->now)) {
             run->g->stop_id = id;
-            done(run, NJ_STOP_EOS);
-            return NJ_OK;
+            return done(run, NJ_STOP_EOS, error);
         }
         status = nj_constraint_copy(run->look, run->now, error);
         if (status == NJ_OK)
@@ -386,8 +417,10 @@ static nj_status answer_token(struct nj_run *run, struct nj_error *error)
             status = nj_run_fits(run, run->look, 1, &fits, error);
         if (status != NJ_OK)
             return NJ_ERROR;
-        if (fits)
+        if (fits) {
+            run->g->free_tokens++;
             return nj_run_commit(run, id, error);
+        }
         if (run->g->sampling.temperature > 0)
             break; /* the logits are used up */
         run->rows[best]   = run->rows[--count];

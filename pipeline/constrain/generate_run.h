@@ -39,6 +39,8 @@ struct nj_choice_tree {
     NJ_TABLE(int32_t) end_tokens; /* tokens that end the alternative of a node where others go on */
     NJ_TABLE(uint32_t) end_nodes; /* the node of each of them */
     uint32_t root;                /* the node that the sequence ends at */
+    uint32_t told;                /* the alternative that is told, or NJ_NONE */
+    size_t   told_end;            /* bytes of the answer in front of a token that tells that it ends */
 };
 
 /* The nodes of a choice that go through one pass over the weights: those to score, and those on the way to them. */
@@ -84,6 +86,9 @@ nj_status nj_run_answer(struct nj_run *run, struct nj_error *error);
 
 /* Takes one id into the answer. */
 nj_status nj_run_commit(struct nj_run *run, int32_t id, struct nj_error *error);
+
+/* Fails: what is told cannot be said at that byte. */
+nj_status nj_run_misfit(const struct nj_run *run, size_t at, struct nj_error *error);
 
 /* Whether the document can still be closed in time from `look` after `spent` more tokens. */
 nj_status nj_run_fits(struct nj_run *run, struct nj_constraint *look, size_t spent, bool *fits, struct nj_error *error);

@@ -45,9 +45,17 @@ static double add_logs(double a, double b)
     return low == -INFINITY ? high : high + log1p(exp(low - high));
 }
 
-/* Turns the logits of a node's branches, in the order of branch_rows, into probabilities of what lies behind them. */
-static void score(struct nj_choice_tree *tree, uint32_t node, const float *logits)
+/* Whether the alternative may end in this token: behind one that is told, only if it goes on as told. */
+static bool may_end_in(const struct nj_run *run, uint32_t alternative, int32_t token)
 {
+    struct nj_string_view bytes = nj_tokenizer_bytes(run->tokenizer, token);
+    return alternative != run->tree.told || !strncmp(run->g->told + run->tree.told_end, bytes.data, bytes.size);
+}
+
+/* Turns the logits of a node's branches, in the order of branch_rows, into probabilities of what lies behind them. */
+static void score(struct nj_run *run, uint32_t node, const float *logits)
+{
+    struct nj_choice_tree *tree  = &run->tree;
     struct nj_choice_node *n     = &tree->nodes.data[node];
     double                 total = -INFINITY, ends = -INFINITY;
     float                  best = -INFINITY;
@@ -60,7 +68,7 @@ static void score(struct nj_choice_tree *tree, uint32_t node, const float *logit
             continue;
         struct nj_alternative *a = &tree->alternatives.data[n->alternative];
         ends                     = add_logs(ends, logits[row]);
-        if (a->token < 0 || logits[row] > best) {
+        if ((a->token < 0 || logits[row] > best) && may_end_in(run, n->alternative, tree->end_tokens.data[i])) {
             best     = logits[row];
             a->token = tree->end_tokens.data[i];
         }
@@ -125,13 +133,23 @@ static bool add_to_pass(const struct nj_choice_tree *tree, struct nj_choice_pass
     return true;
 }
 
+static bool leads_to_told(const struct nj_choice_tree *tree, uint32_t node)
+{
+    uint32_t at = tree->told == NJ_NONE ? 0 : tree->alternatives.data[tree->told].node;
+    while (at > node)
+        at = (uint32_t)tree->nodes.data[at].parent;
+    return at == node;
+}
+
 /* Fills a pass with places that have not been asked about, nearest to the root first. */
 static bool plan(const struct nj_choice_tree *tree, struct nj_choice_pass *pass, size_t most, double beyond)
 {
     pass->count = pass->rows.count = 0;
     for (uint32_t i = tree->root + 1; i < tree->nodes.count; i++) {
         const struct nj_choice_node *n = &tree->nodes.data[i];
-        if (n->scored || n->branches == 0 || (n->branches == 1 && n->alternative == NJ_NONE) || n->log_probability <= beyond)
+        if (n->scored || n->branches == 0 || (n->branches == 1 && n->alternative == NJ_NONE))
+            continue;
+        if (n->log_probability <= beyond && !leads_to_told(tree, i))
             continue;
         if (!add_to_pass(tree, pass, most, i))
             break;
@@ -171,10 +189,10 @@ static nj_status score_places(struct nj_run *run, struct nj_error *error)
     bool                   settled[NJ_CHOICE_ALTERNATIVES];
     uint32_t               most = nj_engine_tree_nodes(run->engine);
     if (run->state == NJ_RUN_CHOICE)
-        score(tree, tree->root, run->logits);
+        score(run, tree->root, run->logits);
     for (size_t i = 0; run->state == NJ_RUN_TREE && i < pass->count; i++)
         if (pass->scored[i])
-            score(tree, pass->node[i], pass->logits + i * pass->rows.count + pass->first_row[i]);
+            score(run, pass->node[i], pass->logits + i * pass->rows.count + pass->first_row[i]);
     spread(tree, settled);
     double beyond = run->g->sampling.temperature > 0 ? -INFINITY : second_best(tree, settled);
     if (!plan(tree, pass, most < NJ_GENERATE_ROOM ? most : NJ_GENERATE_ROOM, beyond))
@@ -264,8 +282,10 @@ static nj_status take(struct nj_run *run, uint32_t which, bool *taken, struct nj
         status = nj_run_fits(run, run->look, ids.count, taken, error);
     for (size_t i = 0; i < ids.count && status == NJ_OK && *taken; i++)
         status = nj_run_commit(run, ids.data[i], error);
-    if (status == NJ_OK && *taken)
+    if (status == NJ_OK && *taken) {
+        run->g->choice_tokens += ids.count;
         status = record(run, which, error);
+    }
     free(ids.data);
     return status == NJ_NOT_FOUND ? NJ_ERROR : status;
 }
@@ -278,7 +298,9 @@ nj_status nj_choice_answer(struct nj_run *run, struct nj_error *error)
     int32_t                which  = -1;
     if (status == NJ_OK && run->state == NJ_RUN_TREE)
         return NJ_OK;
-    if (status == NJ_OK)
+    if (status == NJ_OK && tree->told != NJ_NONE)
+        which = (int32_t)tree->told;
+    else if (status == NJ_OK)
         which = run->g->sampling.temperature > 0 && run->g->random ? (int32_t)sampled(run) : likeliest(tree, out, NJ_NONE);
     while (status == NJ_OK && which >= 0 && !taken) {
         status     = take(run, (uint32_t)which, &taken, error);

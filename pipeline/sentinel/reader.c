@@ -242,6 +242,7 @@ static nj_status answer(struct nj_reader *reader, struct nj_work **works, size_t
         g->features             = works[i]->thought_over ? NULL : works[i]->features;
         g->grammar              = works[i]->grammar;
         g->limit                = ANSWER_LIMIT;
+        g->told                 = works[i]->question == 0 ? works[i]->burst->told : NULL;
     }
     if (status == NJ_OK && reader->conf->model.think)
         status = think(reader, works, count, error);

@@ -26,6 +26,7 @@ struct nj_burst_input {
     struct nj_event_record   record;
     const struct nj_picture *frames; /* [record.frame_count], upright, in time order */
     uint32_t                 soft_tokens;
+    const char              *told;   /* nj_generation.told of the event's question, or NULL */
     const uint8_t           *parked; /* what an earlier, stopped reading left (nj_reading.parked), or NULL */
     size_t                   parked_size;
 };

@@ -209,6 +209,141 @@ static void check_sampling(void)
     release(&k);
 }
 
+static bool same_choices(const struct nj_generation *a, const struct nj_generation *b)
+{
+    bool same = a->choice_count == b->choice_count;
+    for (size_t i = 0; same && i < a->choice_count; i++)
+        same = !strcmp(a->choices[i].path, b->choices[i].path) && !strcmp(a->choices[i].value, b->choices[i].value) &&
+               !strcmp(a->choices[i].runner_up, b->choices[i].runner_up) && a->choices[i].probability == b->choices[i].probability &&
+               a->choices[i].runner_up_probability == b->choices[i].runner_up_probability;
+    return same;
+}
+
+/* What the model would have said by itself, and is told, takes the same way: here every token is forced or of a choice, so there is but one. */
+static void check_own_answer(void)
+{
+    struct case_of k = compile(
+        "{\"type\":\"object\",\"properties\":{\"id\":{\"const\":\"ASG1\"},\"blank\":{\"type\":\"boolean\"},\"species\":{\"enum\":["
+        "\"lionFemale\",\"lionMale\",\"zebra\",\"otherBird\"]},\"number\":{\"enum\":[1,10,100]},\"basis\":{\"type\":\"array\",\"items\":"
+        "{\"enum\":[\"a\",\"ab\",\"b\"]},\"uniqueItems\":true,\"minItems\":2,\"maxItems\":2}},\"required\":[\"id\",\"blank\",\"species\","
+        "\"number\",\"basis\"],"
+        "\"additionalProperties\":false}");
+    for (size_t p = 0; p < 3; p++) {
+        struct nj_error      error = {0};
+        struct nj_generation own = request(&k, prompts[p], 4, 200), told = request(&k, prompts[p], 4, 200);
+        bool                 ok = run(&own, 1, &error) == NJ_OK;
+        told.told               = own.text.data;
+        ok                      = ok && run(&told, 1, &error) == NJ_OK && same_choices(&own, &told) && own.choice_count == 5;
+        ok                      = ok && own.ids.count == told.ids.count && own.passes == told.passes && own.stop == told.stop;
+        ok                      = ok && !memcmp(own.ids.data, told.ids.data, own.ids.count * sizeof *own.ids.data);
+        CHECK(ok && own.free_tokens == 0 && told.choice_tokens > 0, "its own answer, told, is the same to the bit: %s %s",
+              own.text.data ? own.text.data : "", error.text);
+        forget(&own);
+        forget(&told);
+    }
+    release(&k);
+}
+
+static const char *const told_documents[] = {
+    "{\"id\":\"ASG1\",\"blank\":true,\"species\":\"zebra\",\"bin\":\"1\",\"number\":1,\"basis\":[\"a\",\"b\"],\"note\":\"\"}",
+    "{\"id\":\"ASG1\",\"blank\":false,\"species\":\"lionMale\",\"bin\":\"10\",\"number\":100,\"basis\":[\"ab\",\"b\",\"a\"],\"note\":\"two "
+    "of them\"}",
+    "{\"id\":\"ASG1\",\"blank\":false,\"species\":\"lionFemale\",\"bin\":\"11-50\",\"number\":10,\"basis\":[\"b\",\"ab\"],\"note\":"
+    "\"\xc3\xa9 \\u0001 "
+    "\\\"\"}"};
+
+static void check_told(const struct case_of *k)
+{
+    double blank[2] = {0};
+    for (size_t i = 0; i < 3; i++) {
+        struct nj_error      error = {0};
+        struct nj_generation g     = request(k, prompts[0], 4, 300);
+        g.told                     = told_documents[i];
+        bool ok                    = run(&g, 1, &error) == NJ_OK && !strcmp(g.text.data, told_documents[i]);
+        CHECK(ok && g.stop == NJ_STOP_SCHEMA && g.free_tokens > 0 && g.choice_tokens > 0, "what is told is written: %s %s",
+              g.text.data ? g.text.data : "", error.text);
+        if (ok)
+            blank[i > 0] = g.choices[0].probability;
+        forget(&g);
+    }
+    CHECK(fabs(blank[0] + blank[1] - 1) < 1e-9, "with the probability that the model gives it: %f and %f", blank[0], blank[1]);
+}
+
+/* Every alternative told, one after the other: only if the model is asked about each on its own way do they make 1. */
+static void check_told_probabilities(void)
+{
+    static const char *const words[] = {"lionMale", "lionFemale", "lion",  "lioness", "otherBird", "otherCat", "1",   "10",
+                                        "11-50",    "zebra",      "eland", "topi",    "hare",      "genet",    "kudu"};
+    struct nj_error          error   = {0};
+    struct case_of           k       = {.schema = json_pack("{s:[]}", "enum")};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        json_array_append_new(json_object_get(k.schema, "enum"), json_string(words[i]));
+    CHECK(nj_grammar_compile("words", k.schema, NULL, &k.grammar, &error) == NJ_OK, "words to choose from %s", error.text);
+    for (size_t p = 0; p < 3; p++) {
+        double total = 0;
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            char                 text[32];
+            struct nj_generation g = request(&k, prompts[p], 4, 40);
+            snprintf(text, sizeof text, "\"%s\"", words[i]);
+            g.told = text;
+            if (run(&g, 1, &error) == NJ_OK && !strcmp(g.text.data, text))
+                total += g.choices[0].probability;
+            forget(&g);
+        }
+        CHECK(fabs(total - 1) < 1e-6, "the probabilities of all that can be told make %f %s", total, error.text);
+    }
+    release(&k);
+}
+
+/* A number that others begin with ends in a token of its own, which says already how the list goes on. */
+static void check_told_ends(void)
+{
+    static const char *const lists[] = {"[1]", "[1,1]", "[1,10]", "[10,1,100]", "[10,1]"};
+    struct case_of           k       = compile("{\"type\":\"array\",\"items\":{\"enum\":[1,10,100]},\"minItems\":1,\"maxItems\":3}");
+    for (size_t i = 0; i < sizeof lists / sizeof *lists * 3; i++) {
+        struct nj_error      error = {0};
+        struct nj_generation g     = request(&k, prompts[i % 3], 4, 60);
+        g.told                     = lists[i / 3];
+        CHECK(run(&g, 1, &error) == NJ_OK && !strcmp(g.text.data, g.told), "a list told: %s, %s", g.told, error.text);
+        forget(&g);
+    }
+    release(&k);
+}
+
+static void check_misfits(const struct case_of *k)
+{
+    static const struct {
+        const char *told, *say;
+        size_t      limit;
+    } cases[] = {
+        {"{\"id\":\"ASG1\",\"blank\":true,\"species\":\"dog\",\"bin\":\"1\",\"number\":1,\"basis\":[\"a\",\"b\"],\"note\":\"\"}",
+         "its byte 36 ", 300},
+        {"{\"id\":\"ASG2\",\"blank\":true,\"species\":\"zebra\"}", "cannot be given", 300},
+        {"{\"id\":\"ASG1\",\"blank\":true,\"species\":\"zebra\",\"bin\":\"1\",\"number\":1,\"basis\":[\"a\"],\"note\":\"\"}",
+         "its byte 77 ", 300},
+        {"{\"id\":\"ASG1\",\"blank\":true,\"species\":\"zebra\",\"bin\":\"1\",\"number\":1,\"basis\":[\"a\",\"b\"],\"note\":\"\"} ",
+         "its byte 93 ", 300},
+        {"{\"id\":\"ASG1\",\"blank\":true,\"species\":\"zebra\",\"bin\":\"1\",\"number\":1,\"basis\":[\"a\",\"b\"],\"note\":\"not clo",
+         "cannot be given", 300},
+        {"{\"id\":\"ASG1\",\"blank\":tr", "cannot be given", 300},
+        {"", "its byte 0 ", 300},
+        {told_documents[1], "cannot be given", 80},
+        {told_documents[0], "too few", 5}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct nj_error      error = {0};
+        struct nj_generation g     = request(k, prompts[0], 4, cases[i].limit);
+        g.told                     = cases[i].told;
+        bool failed                = run(&g, 1, &error) == NJ_ERROR;
+        CHECK(failed && strstr(error.text, cases[i].say), "%s: %s", cases[i].told, error.text);
+        forget(&g);
+    }
+    struct nj_error      error = {0};
+    struct nj_generation g     = request(NULL, prompts[0], 4, 40);
+    g.told                     = "free";
+    CHECK(run(&g, 1, &error) == NJ_ERROR && strstr(error.text, "schema"), "without a schema: %s", error.text);
+    forget(&g);
+}
+
 static void hear(void *arg, const char *bytes, size_t count)
 {
     nj_text_add_bytes(arg, bytes, count);
@@ -246,6 +381,11 @@ int main(void)
     check_probabilities();
     check_sampling();
     check_stream();
+    check_own_answer();
+    check_told(&k);
+    check_told_probabilities();
+    check_told_ends();
+    check_misfits(&k);
     release(&k);
     release(&l);
     nj_vocabulary_close(bench.vocabulary);

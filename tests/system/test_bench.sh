@@ -7,6 +7,12 @@ same "agreement of two engines" "agreement, 16-bit agreement, 8-bit" "$(jq -r .n
 same "over the last positions of each prompt" "24 24" "$(jq -r .positions "$SCRATCH/agree" | tr '\n' ' ' | sed 's/ $//')"
 check "16-bit activations are close to exact" jq -es '.[0].rms < 0.05 and .[0].same_token > 0.9' "$SCRATCH/agree"
 check "8-bit ones are coarser" jq -es '.[1].rms > 2 * .[0].rms' "$SCRATCH/agree"
+"$NIGHTJAR" bench -m "$model" --runs 1 --only 'schema, batch 1' >"$SCRATCH/answer"
+same "an answer of a real length is measured, not what random weights would write" 0 $?
+check "its tokens are told by kind" awk '/each answer:/ { ok = $3 == $8 + $10 + $13 && $8 > 0 && $8 < 40 && $10 > 20 } END { exit !ok }' "$SCRATCH/answer"
+"$NIGHTJAR" bench -m "$model" --runs 1 --only 'pictures, alone' >"$SCRATCH/event"
+same "an event is told the same answer" "$(sed -n 's/.*each answer: \([0-9]* tokens in [0-9]* passes\).*/\1/p' "$SCRATCH/answer")" \
+    "$(sed -n 's/.*positions, //p' "$SCRATCH/event")"
 cat >"$SCRATCH/peer" <<'PEER'
 echo loading
 echo '{"prefill_tps": 8, "peak_mib": 77}'

@@ -2,6 +2,7 @@
 #include "pipeline/cli/open_database.h"
 #include "pipeline/cli/table.h"
 #include "pipeline/cli/tool_answers.h"
+#include "pipeline/sentinel/prompt_head.h"
 #include "pipeline/sentinel/tools.h"
 
 #include <stdio.h>
@@ -47,20 +48,27 @@ static nj_status on_night(void *user, const char *const *names, const struct nj_
     return NJ_OK;
 }
 
-static nj_status introduce(const struct listener *l, struct nj_text *out, struct nj_error *error)
+/* What stays the same from day to day. */
+static void introduce(const struct listener *l, struct nj_text *out)
 {
-    struct range             range  = {"", ""};
-    const struct nj_db_query nights = {.view = "nights"};
-    nj_status                status = nj_db_select(l->desk.db, &nights, on_night, &range, error);
     nj_text_addf(
         out,
         "You are Savanna Sentinel, and answer the rangers of camera-trap site %s. Take every figure from what the tools return, and say so "
         "when they return nothing. Beside a count say on how many days the camera was at work. That a camera did not see an animal does "
         "not show that it was absent.",
         nj_tool_site(l->desk.conf));
+}
+
+/* The question, behind what changes. */
+static nj_status put_question(const struct listener *l, struct nj_text *out, struct nj_error *error)
+{
+    struct range             range  = {"", ""};
+    const struct nj_db_query nights = {.view = "nights"};
+    nj_status                status = nj_db_select(l->desk.db, &nights, on_night, &range, error);
     if (*range.first)
-        nj_text_addf(out, " There are records from %s to %s.", range.first, range.last);
-    return status == NJ_OK && out->failed ? nj_fail(error, "no memory for the question") : status;
+        nj_text_addf(out, "There are records from %s to %s.\n\n", range.first, range.last);
+    nj_text_add(out, l->question->text);
+    return status;
 }
 
 nj_status nj_ask_tools(struct nj_cli *cli, struct nj_session *session, const struct nj_tokenizer *tokenizer,
@@ -68,15 +76,19 @@ nj_status nj_ask_tools(struct nj_cli *cli, struct nj_session *session, const str
 {
     struct listener       listener   = {.question = question, .desk = {.conf = &cli->conf}};
     struct nj_vocabulary *vocabulary = NULL;
-    struct nj_text        system     = {0};
+    struct nj_text        system = {0}, words = {0};
+    char                  heads[NJ_CONF_TEXT + 256];
     struct nj_random      random;
     const char           *site   = nj_tool_site(&cli->conf);
     json_t               *tools  = nj_tool_declarations(&site, 1);
     nj_status             status = tools ? nj_database_open(cli, NJ_DB_READ, &listener.desk.db)
                                          : nj_fail(&cli->error, "the name of the site is not UTF-8, or there is no memory");
     nj_random_seed(&random, question->seed);
+    introduce(&listener, &system);
     if (status == NJ_OK)
-        status = introduce(&listener, &system, &cli->error);
+        status = put_question(&listener, &words, &cli->error);
+    if (status == NJ_OK && (system.failed || words.failed))
+        status = nj_fail(&cli->error, "no memory for the question");
     if (status == NJ_OK)
         status = nj_vocabulary_open(tokenizer, &vocabulary, &cli->error);
     struct nj_tool_talk talk = {.engine        = session->engine,
@@ -84,7 +96,8 @@ nj_status nj_ask_tools(struct nj_cli *cli, struct nj_session *session, const str
                                 .vocabulary    = vocabulary,
                                 .tools         = tools,
                                 .system        = system.data,
-                                .question      = question->text,
+                                .question      = words.data,
+                                .head_folder   = nj_prompt_head_folder(&cli->conf, heads, sizeof heads) ? heads : NULL,
                                 .most_calls    = question->most_calls,
                                 .answer_tokens = question->tokens,
                                 .sampling      = question->sampling,
@@ -98,6 +111,7 @@ nj_status nj_ask_tools(struct nj_cli *cli, struct nj_session *session, const str
     nj_text_free(&talk.answer);
     nj_vocabulary_close(vocabulary);
     nj_text_free(&system);
+    nj_text_free(&words);
     json_decref(tools);
     nj_db_close(listener.desk.db);
     return status;

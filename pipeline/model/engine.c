@@ -172,24 +172,41 @@ static void hash_matrix(struct sha256_ctx *hash, const struct nj_matrix *matrix,
         return;
     nj_matrix_row(matrix, matrix->rows / 2, row);
     sha256_update(hash, matrix->cols * sizeof *row, (const uint8_t *)row);
-    if (matrix->low_rank)
-        sha256_update(hash, (size_t)matrix->low_rank->rank * matrix->cols * sizeof(float), (const uint8_t *)matrix->low_rank->a);
+    if (!matrix->low_rank)
+        return;
+    const struct nj_low_rank *added = matrix->low_rank;
+    sha256_update(hash, (size_t)added->rank * matrix->cols * sizeof(float), (const uint8_t *)added->a);
+    sha256_update(hash, added->rank * sizeof(float), (const uint8_t *)(added->b + (size_t)(matrix->rows / 2) * added->rank));
+    sha256_update(hash, sizeof added->scale, (const uint8_t *)&added->scale);
 }
 
-/* A sample of every matrix that keys and values depend on, and all adapters. */
+/* The forms of the kernels in use: each sums in an order of its own. */
+static void hash_forms(struct sha256_ctx *hash, const struct nj_kernels *kernels)
+{
+#define HASH_FORM(type, name) sha256_update(hash, strlen(kernels->names.name) + 1, (const uint8_t *)kernels->names.name);
+    NJ_KERNEL_LIST(HASH_FORM)
+#undef HASH_FORM
+}
+
+/* A sample of every matrix that keys and values depend on, all adapters, and how it is computed. */
 static void make_identity(struct nj_engine *engine)
 {
     const struct nj_weights     *weights = engine->weights;
     const struct nj_text_config *config  = &weights->config.text;
     float                       *row     = engine->scratch.thread_row;
     struct sha256_ctx            hash;
+    uint32_t                     how[] = {(uint32_t)engine->arithmetic, engine->pass_rows};
     sha256_init(&hash);
+    sha256_update(&hash, sizeof how, (const uint8_t *)how);
+    hash_forms(&hash, &engine->kernels);
     hash_matrix(&hash, &weights->embedding, row);
+    hash_matrix(&hash, &weights->ple_embedding, row);
     hash_matrix(&hash, &weights->ple_projection, row);
     sha256_update(&hash, config->hidden_size * sizeof(float), (const uint8_t *)weights->final_norm);
     for (uint32_t l = 0; l < config->layers; l++) {
         const struct nj_text_layer *layer = &weights->layers[l];
-        const struct nj_matrix     *all[] = {&layer->q, &layer->k, &layer->v, &layer->o, &layer->gate, &layer->up, &layer->down};
+        const struct nj_matrix     *all[] = {
+                &layer->q, &layer->k, &layer->v, &layer->o, &layer->gate, &layer->up, &layer->down, &layer->ple_gate, &layer->ple_projection};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)
             hash_matrix(&hash, all[i], row);
         sha256_update(&hash, config->hidden_size * sizeof(float), (const uint8_t *)layer->input_norm);

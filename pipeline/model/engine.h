@@ -36,9 +36,10 @@ nj_status                nj_engine_open(const struct nj_weights *weights, const 
                                         struct nj_error *error);
 void                     nj_engine_close(struct nj_engine *engine);
 const struct nj_weights *nj_engine_weights(const struct nj_engine *engine);
-uint32_t                 nj_engine_pass_rows(const struct nj_engine *engine);  /* positions that go through the layers together */
-const uint8_t           *nj_engine_identity(const struct nj_engine *engine);   /* [32] of its weights and adapter */
-uint32_t                 nj_engine_tree_nodes(const struct nj_engine *engine); /* ids that one tree may have */
+uint32_t                 nj_engine_pass_rows(const struct nj_engine *engine); /* positions that go through the layers together */
+const uint8_t *
+nj_engine_identity(const struct nj_engine *engine); /* [32] of weights, adapter, arithmetic and kernels: equal ones give equal bits */
+uint32_t nj_engine_tree_nodes(const struct nj_engine *engine); /* ids that one tree may have */
 
 /* A sequence that can grow to `capacity` positions. */
 nj_status nj_sequence_open(struct nj_engine *engine, uint32_t capacity, struct nj_sequence **out, struct nj_error *error);

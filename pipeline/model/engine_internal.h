@@ -155,11 +155,11 @@ struct nj_engine {
     float                   *arena; /* holds what `scratch` and inverse_frequency point to, but for the two lists of positions */
     void                   **owned; /* weights that had to be packed in memory */
     size_t                   owned_count, owned_capacity;
-    uint8_t        identity[32]; /* of weights and adapter: a parked sequence is taken up by the model that made it, or not at all */
-    struct nj_pass pass;
-    uint32_t       max_head_dim, max_intermediate, max_cols;
-    float         *inverse_frequency[2]; /* sliding, full: of the pairs that rotate */
-    uint32_t       rotated_pairs[2];
+    uint8_t                  identity[32]; /* nj_engine_identity: what was parked is taken up by the model that made it, or not at all */
+    struct nj_pass           pass;
+    uint32_t                 max_head_dim, max_intermediate, max_cols;
+    float                   *inverse_frequency[2]; /* sliding, full: of the pairs that rotate */
+    uint32_t                 rotated_pairs[2];
 
     uint8_t *act_memory; /* fast: one quantised input */
     size_t   act_bytes;

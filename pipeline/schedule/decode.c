@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "pipeline/picture/worker.h"
 #include "pipeline/schedule/frame_file.h"
+#include "pipeline/sentinel/prompt_head.h"
 #include "pipeline/sentinel/reader.h"
 #include "pipeline/sentinel/species.h"
 
@@ -29,6 +30,7 @@ struct nj_decoder {
     struct nj_worker     *worker;
     char                  model[2 * NJ_CONF_TEXT + 32];
     char                  parked[NJ_CONF_TEXT + 256]; /* folder of what stops leave, beside the database */
+    char                  heads[NJ_CONF_TEXT + 256];  /* of prompts */
 };
 
 /* The model is mapped, so opening it a second time costs little more than the adapter. */
@@ -60,7 +62,8 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
     nj_status status = NJ_OK;
     if (!nj_conf_place(path, sizeof path, conf->model.path))
         status = nj_fail(error, "%s: the path is too long", conf->model.path);
-    if (status == NJ_OK && !nj_conf_place(decoder->parked, sizeof decoder->parked - sizeof ".parked", conf->database.path))
+    if (status == NJ_OK && (!nj_conf_place(decoder->parked, sizeof decoder->parked - sizeof ".parked", conf->database.path) ||
+                            !nj_prompt_head_folder(conf, decoder->heads, sizeof decoder->heads)))
         status = nj_fail(error, "%s: the path is too long", conf->database.path);
     strcat(decoder->parked, ".parked");
     /* The picture process first: it is forked while this process is still small and has one thread. */
@@ -79,6 +82,8 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
         status = nj_engine_open(decoder->weights, &engine, &decoder->engine, error);
     if (status == NJ_OK)
         status = nj_reader_open(decoder->engine, decoder->tokenizer, decoder->vocabulary, conf, path, &decoder->reader, error);
+    if (status == NJ_OK)
+        nj_reader_keep_heads(decoder->reader, decoder->heads);
     if (status == NJ_OK && conf->model.action_adapter[0])
         status = open_actor(decoder, path, &engine, error);
     if (status == NJ_OK && nj_reader_calibrated(decoder->reader))

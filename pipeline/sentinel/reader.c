@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "pipeline/constrain/thought.h"
 #include "pipeline/model/chat.h"
+#include "pipeline/sentinel/prompt_head.h"
 #include "pipeline/sentinel/reader_work.h"
 #include "pipeline/sentinel/species.h"
 
@@ -40,6 +41,11 @@ nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *to
     }
     *out = reader;
     return NJ_OK;
+}
+
+void nj_reader_keep_heads(struct nj_reader *reader, const char *folder)
+{
+    reader->head_folder = folder;
 }
 
 bool nj_reader_calibrated(const struct nj_reader *reader)
@@ -143,9 +149,8 @@ static nj_status make_head(struct nj_reader *reader, const int32_t *ids, size_t 
     for (size_t i = 0; i < count && status == NJ_OK; i++)
         if (!nj_ids_add(&head->ids, ids[i]))
             status = nj_fail(error, "no memory for the head of a prompt");
-    struct nj_step step = {.sequence = head->sequence, .ids = ids, .count = count};
     if (status == NJ_OK)
-        status = nj_engine_step(reader->engine, &step, 1, error);
+        status = nj_prompt_head_feed(reader->engine, reader->head_folder, ids, count, head->sequence, error);
     if (status != NJ_OK)
         drop_head(head);
     return status;

@@ -67,8 +67,11 @@ nj_status nj_reader_open(struct nj_engine *engine, const struct nj_tokenizer *to
 
 /* From now on `engine`, which carries the adapter in folder `adapter`, is asked what the animals do (actions.h). It belongs to the same model and is borrowed. */
 nj_status nj_reader_add_actions(struct nj_reader *reader, struct nj_engine *engine, const char *adapter, struct nj_error *error);
-bool      nj_reader_calibrated(const struct nj_reader *reader);
-void      nj_reader_close(struct nj_reader *reader);
+
+/* From now on the heads of prompts are kept in `folder` (prompt_head.h), which is borrowed. */
+void nj_reader_keep_heads(struct nj_reader *reader, const char *folder);
+bool nj_reader_calibrated(const struct nj_reader *reader);
+void nj_reader_close(struct nj_reader *reader);
 
 /* Reads `count` bursts together. readings: [count], filled only when all succeed. NJ_STOPPED: the engine was asked to stop; each burst goes on where it was
  * when it is read again, now or by another process, with its `parked` bytes. Bytes that do not fit (damaged, another model, other pictures, another

@@ -6,7 +6,7 @@
 #include "pipeline/sentinel/park.h"
 #include "pipeline/sentinel/reader.h"
 
-/* What every prompt of a question begins with, up to its first picture. Gone through once; each burst gets a copy. */
+/* What every prompt of a question begins with, up to its first picture (prompt_head.h). Each burst gets a copy. */
 struct nj_prompt_head {
     struct nj_ids       ids;
     struct nj_sequence *sequence;
@@ -23,6 +23,7 @@ struct nj_reader {
     struct nj_engine           *actor;                    /* asked what the animals do; NULL: nobody is */
     json_t                     *actions;                  /* the answers it may give, or NULL */
     struct nj_prompt_head       heads[NJ_PARK_QUESTIONS]; /* made when first needed */
+    const char                 *head_folder;              /* borrowed, or NULL */
 };
 
 /* One burst on its way. */

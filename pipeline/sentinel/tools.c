@@ -3,6 +3,7 @@
 #include "pipeline/constrain/prose.h"
 #include "pipeline/model/chat.h"
 #include "pipeline/sentinel/figures.h"
+#include "pipeline/sentinel/prompt_head.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,23 @@ static nj_status keep_unfed(struct speaker *s, const struct nj_generation *g, st
     return NJ_OK;
 }
 
+/* The system turn with its declarations, the same for every question, goes in front. */
+static nj_status feed_head(struct speaker *s, struct nj_error *error)
+{
+    const int32_t end   = nj_tokenizer_added(s->talk->tokenizer, "<turn|>");
+    size_t        count = 0;
+    while (count < s->next.count && s->next.data[count] != end)
+        count++;
+    if (count == s->next.count)
+        return NJ_OK;
+    nj_status status = nj_prompt_head_feed(s->talk->engine, s->talk->head_folder, s->next.data, count, s->sequence, error);
+    if (status == NJ_OK) {
+        s->next.count -= count;
+        memmove(s->next.data, s->next.data + count, s->next.count * sizeof *s->next.data);
+    }
+    return status;
+}
+
 static nj_status begin(struct speaker *s, struct nj_error *error)
 {
     struct nj_tool_talk   *t    = s->talk;
@@ -63,7 +81,7 @@ static nj_status begin(struct speaker *s, struct nj_error *error)
                                   (uint32_t)(s->next.count + t->most_calls * (NJ_TOOL_CALL_TOKENS + NJ_TOOL_RESPONSE_TOKENS + MARKS) +
                                              (t->most_calls + 1) * t->answer_tokens + NJ_GENERATE_ROOM),
                                   &s->sequence, error);
-    return status;
+    return status == NJ_OK ? feed_head(s, error) : status;
 }
 
 /* The ids behind a call: its end, and the response as the chat template writes it. */

@@ -23,6 +23,7 @@ struct nj_tool_talk {
     const struct nj_vocabulary *vocabulary;
     const json_t               *tools;
     const char                 *system, *question;
+    const char                 *head_folder; /* of what stands in front of the question (prompt_head.h); NULL: it is not kept */
     size_t                      most_calls, answer_tokens;
     struct nj_sampling          sampling;
     struct nj_random           *random;

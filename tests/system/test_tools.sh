@@ -58,6 +58,15 @@ for seed in 1 2 3; do
 done
 same "no figure of an answer is invented" "" "$(cat "$SCRATCH/invented")"
 same "one seed, one conversation" "$(talk --seed 3 2>&1)" "$(talk --seed 3 2>&1)"
+head=$(find "$db.heads" -type f)
+same "what stands in front of every question is kept" 1 "$(echo "$head" | wc -l)"
+told=$(talk --seed 4 2>&1)
+rm -r "$db.heads"
+same "a question without it gets the same answer" "$told" "$(talk --seed 4 2>&1)"
+truncate -s 5000 "$head"
+same "one that was cut is said" 1 "$(talk --seed 4 2>&1 | grep -c 'goes through the model again')"
+truncate -s 5000 "$head"
+same "and costs nothing else" "$told" "$(talk --seed 4 2>&1 | grep -v 'goes through the model again')"
 check "at most as many calls as allowed" test "$(talk --seed 5 --calls 1 2>&1 >/dev/null | wc -l)" = 1
 talk --image x.jpg >/dev/null 2>&1
 same "no pictures with tools" 2 $?
@@ -78,4 +87,7 @@ check "and says whose they are" grep -q 'Written by the model' "$SCRATCH/report.
 tell 5
 same "too few tokens are a failure with a sentence" 1 $?
 check "that says how many it takes" grep -q 'tokens are too few' "$SCRATCH/results"
+sqlite3 "$db" "update event set night = date(night, '-1 day')"
+talk --seed 4 >/dev/null 2>&1
+same "another night needs no other head" "$head" "$(find "$db.heads" -type f)"
 tap_done

@@ -92,14 +92,15 @@ double nj_bench_median(double *values, size_t count)
 }
 
 static void print_line(const struct nj_bench *bench, const struct nj_measurement *m, double *rates, double *shares, double joules,
-                       size_t count)
+                       double peak)
 {
+    size_t  count = bench->repeats;
     double  rate = nj_bench_median(rates, count), share = m->limit ? nj_bench_median(shares, count) : 0;
     double *spread = m->limit ? shares : rates, low = spread[0], high = spread[count - 1], middle = m->limit ? share : rate;
     if (bench->json) {
         printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"limit\": \"%s\", \"of_limit\": %.4f, \"low\": %.6g, \"high\": "
                "%.6g, \"runs\": %zu, \"peak_mib\": %.0f",
-               m->name, rate, m->unit, nj_limit_name(m->limit), share, low, high, count, nj_bench_peak_memory(bench));
+               m->name, rate, m->unit, nj_limit_name(m->limit), share, low, high, count, peak);
         if (!isnan(joules))
             printf(", \"joules\": %.6g", joules);
         printf("}\n");
@@ -109,10 +110,10 @@ static void print_line(const struct nj_bench *bench, const struct nj_measurement
             snprintf(use, sizeof use, "  %.1f J", joules);
         if (m->limit)
             printf("%-40s %10.3f %-10s %5.1f %% of %-6s  (%.1f to %.1f)  %6.0f MiB%s\n", m->name, rate, m->unit, 100 * share,
-                   nj_limit_name(m->limit), 100 * low, 100 * high, nj_bench_peak_memory(bench), use);
+                   nj_limit_name(m->limit), 100 * low, 100 * high, peak, use);
         else
             printf("%-40s %10.3f %-10s %20s (%.0f %% to %.0f %%)  %6.0f MiB%s\n", m->name, rate, m->unit, "", 100 * low / middle,
-                   100 * high / middle, nj_bench_peak_memory(bench), use);
+                   100 * high / middle, peak, use);
     }
     fflush(stdout);
 }
@@ -147,25 +148,42 @@ double nj_bench_joules(void)
     return found ? total / 1e6 : NAN;
 }
 
+bool nj_bench_wants(const struct nj_bench *bench, const struct nj_measurement *m)
+{
+    return !bench->only || strstr(m->name, bench->only);
+}
+
+nj_status nj_bench_once(struct nj_bench *bench, const struct nj_measurement *m, struct nj_sample *out, struct nj_error *error)
+{
+    double seconds = 0, limit = m->limit ? nj_bench_limit(bench, m->limit) : 0;
+    forget_peak();
+    double    before = nj_bench_joules();
+    nj_status status = m->work(m->arg, &seconds, error);
+    *out             = (struct nj_sample){.joules = nj_bench_joules() - before, .peak_mib = nj_bench_peak_memory(bench)};
+    if (status != NJ_OK)
+        return status;
+    /* The limit on both sides of the work, so that a change of clock in between counts half. */
+    limit      = m->limit ? (limit + nj_bench_limit(bench, m->limit)) / 2 : 0;
+    out->rate  = m->amount / seconds;
+    out->share = m->limit ? m->limit_amount / seconds / limit : 0;
+    return NJ_OK;
+}
+
 nj_status nj_bench_run(struct nj_bench *bench, const struct nj_measurement *m, struct nj_error *error)
 {
-    double rates[NJ_BENCH_REPEATS], shares[NJ_BENCH_REPEATS], joules = 0;
-    if (bench->only && !strstr(m->name, bench->only))
-        return NJ_OK;
-    forget_peak();
-    for (uint32_t i = 0; i < bench->repeats; i++) {
-        double    seconds = 0, limit = m->limit ? nj_bench_limit(bench, m->limit) : 0;
-        double    before = nj_bench_joules();
-        nj_status status = m->work(m->arg, &seconds, error);
-        joules += (nj_bench_joules() - before) / bench->repeats;
+    double rates[NJ_BENCH_REPEATS], shares[NJ_BENCH_REPEATS], joules = 0, peak = 0;
+    for (uint32_t i = 0; nj_bench_wants(bench, m) && i < bench->repeats; i++) {
+        struct nj_sample sample;
+        nj_status        status = nj_bench_once(bench, m, &sample, error);
         if (status != NJ_OK)
             return status;
-        /* The limit on both sides of the work, so that a change of clock in between counts half. */
-        limit     = m->limit ? (limit + nj_bench_limit(bench, m->limit)) / 2 : 0;
-        rates[i]  = m->amount / seconds;
-        shares[i] = m->limit ? m->limit_amount / seconds / limit : 0;
+        rates[i]  = sample.rate;
+        shares[i] = sample.share;
+        joules += sample.joules / bench->repeats;
+        peak = sample.peak_mib > peak ? sample.peak_mib : peak;
     }
-    print_line(bench, m, rates, shares, joules, bench->repeats);
+    if (nj_bench_wants(bench, m))
+        print_line(bench, m, rates, shares, joules, peak);
     return NJ_OK;
 }
 

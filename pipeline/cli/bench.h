@@ -10,6 +10,7 @@
 #include "pipeline/model/engine.h"
 
 #define NJ_BENCH_REPEATS 64
+#define NJ_BENCH_PATH    256
 
 enum nj_limit { NJ_LIMIT_NONE, NJ_LIMIT_INT16, NJ_LIMIT_INT8, NJ_LIMIT_F32, NJ_LIMIT_READ };
 
@@ -50,10 +51,22 @@ void      nj_bench_close(struct nj_bench *bench);
 double      nj_bench_limit(struct nj_bench *bench, enum nj_limit limit);
 const char *nj_limit_name(enum nj_limit limit);
 
+/* What came of one run. */
+struct nj_sample {
+    double rate;     /* units a second */
+    double share;    /* of its limit, measured on both sides of it; 0 without one */
+    double joules;   /* by the processor's own counter, or NAN */
+    double peak_mib; /* nj_bench_peak_memory */
+};
+nj_status nj_bench_once(struct nj_bench *bench, const struct nj_measurement *measurement, struct nj_sample *out, struct nj_error *error);
+
 /* Runs it `repeats` times beside its limit and prints one line. */
 nj_status nj_bench_run(struct nj_bench *bench, const struct nj_measurement *measurement, struct nj_error *error);
 
-/* Largest memory of this process since the last measurement began (where the system can tell; else so far), without what the reader reads, in MiB. The
+/* Whether `only` keeps it. */
+bool nj_bench_wants(const struct nj_bench *bench, const struct nj_measurement *measurement);
+
+/* Largest memory of this process since the last run of a measurement began (where the system can tell; else so far), without what the reader reads, in MiB. The
  * pages of the model that were touched are in it. */
 double nj_bench_peak_memory(const struct nj_bench *bench);
 
@@ -63,8 +76,15 @@ double nj_bench_joules(void);
 /* Sorts. */
 double nj_bench_median(double *values, size_t count);
 
-/* bench_work.c: prefill, decode, vision, and then, in turn with the peer if there is a command, what it prints. */
-nj_status nj_bench_model(struct nj_bench *bench, const char *peer, struct nj_error *error);
+/* Another program on the same work. Borrowed strings, all put into a shell command. */
+struct nj_peer {
+    const char *program; /* with model NULL a command that does all its work at once; else what takes the arguments of bench_program.c */
+    const char *model, *mmproj;
+};
+
+/* bench_work.c: prefill, decode, vision; or, in turn with a peer, these, answers and events. */
+nj_status nj_bench_model(struct nj_bench *bench, struct nj_error *error);
+nj_status nj_bench_beside(struct nj_bench *bench, const struct nj_peer *peer, struct nj_error *error);
 
 /* bench_event.c: answers under the schema of an event; events, alone and four together. */
 struct nj_bench_event;
@@ -73,11 +93,22 @@ nj_status                    nj_bench_event_open(struct nj_bench *bench, struct 
 const struct nj_measurement *nj_bench_answer(struct nj_bench_event *event, uint32_t batch);
 const struct nj_measurement *nj_bench_events(struct nj_bench_event *event, uint32_t batch);
 void                         nj_bench_event_close(struct nj_bench_event *event);
+/* The same event for another program, in `folder`: schema.json, prompt.txt, 0.jpg, 1.jpg, 2.jpg. *tokens: how long its answer is to be. */
+nj_status nj_bench_event_write(const struct nj_bench_event *event, const char *folder, uint32_t *tokens, struct nj_error *error);
 
 /* bench_agree.c: the fast engines beside the exact one on random prompts of `tokens` ids. */
 nj_status nj_bench_agreement(struct nj_bench *bench, uint32_t prompts, uint32_t tokens, struct nj_error *error);
 
-/* bench_peer.c: `command` in turn with ours, as often as bench->repeats says; what its JSON object names is compared. */
+/* bench_program.c: what makes a program do each part of our work, and the files that it needs for that. */
+enum nj_peer_part { NJ_PEER_PREFILL, NJ_PEER_DECODE, NJ_PEER_ANSWER, NJ_PEER_VISION, NJ_PEER_EVENT };
+struct nj_peer_program;
+nj_status nj_peer_program_open(const struct nj_bench *bench, const struct nj_peer *peer, const struct nj_bench_event *event,
+                               struct nj_peer_program **out, struct nj_error *error);
+/* The shell command; it belongs to the program and holds until the next. NULL: memory is gone. */
+const char *nj_peer_program_command(struct nj_peer_program *program, enum nj_peer_part part);
+void        nj_peer_program_close(struct nj_peer_program *program); /* removes its files */
+
+/* bench_peer.c: `command` in turn with ours, as often as bench->repeats says; what its JSON object names is compared. Does nothing where `only` keeps nothing. */
 struct nj_peer_work {
     const char                  *key; /* "prefill_tps", "decode_tps", "vision_s", "decode_s", "event_s" */
     const struct nj_measurement *ours;

@@ -14,6 +14,7 @@ struct pair {
     const char                  *key;
     const struct nj_measurement *ours;
     double                       ratios[NJ_BENCH_REPEATS], mine[NJ_BENCH_REPEATS], theirs[NJ_BENCH_REPEATS];
+    double                       shares[NJ_BENCH_REPEATS], peak; /* ours: of the limit, in MiB */
 };
 
 /* Runs the command and reads the last line that is an object. */
@@ -53,46 +54,57 @@ static double rate_of(const json_t *peer, const char *key)
     return value;
 }
 
-static void print(const struct nj_bench *bench, struct pair *pair, size_t count, double peak)
+static void print(const struct nj_bench *bench, struct pair *pair, size_t count, double peer_peak)
 {
-    double ratio = nj_bench_median(pair->ratios, count), mine = nj_bench_median(pair->mine, count),
-           theirs = nj_bench_median(pair->theirs, count);
-    if (bench->json)
+    const struct nj_measurement *m     = pair->ours;
+    double                       ratio = nj_bench_median(pair->ratios, count), mine = nj_bench_median(pair->mine, count);
+    double theirs = nj_bench_median(pair->theirs, count), share = nj_bench_median(pair->shares, count), low = pair->ratios[0],
+           high = pair->ratios[count - 1];
+    if (bench->json) {
         printf("{\"name\": \"%s\", \"unit\": \"%s\", \"ours\": %.6g, \"peer\": %.6g, \"ratio\": %.4g, \"low\": %.4g, \"high\": %.4g, "
-               "\"runs\": %zu, "
+               "\"limit\": \"%s\", \"of_limit\": %.4f, \"of_limit_low\": %.4f, \"of_limit_high\": %.4f, \"runs\": %zu, \"peak_mib\": %.0f, "
                "\"peer_peak_mib\": %.0f}\n",
-               pair->ours->name, pair->ours->unit, mine, theirs, ratio, pair->ratios[0], pair->ratios[count - 1], count, peak);
-    else
-        printf("%-40s %10.3f to %10.3f %-9s  x %.2f  (%.2f to %.2f, %zu runs)  peer %.0f MiB\n", pair->ours->name, mine, theirs,
-               pair->ours->unit, ratio, pair->ratios[0], pair->ratios[count - 1], count, peak);
+               m->name, m->unit, mine, theirs, ratio, low, high, nj_limit_name(m->limit), share, pair->shares[0], pair->shares[count - 1],
+               count, pair->peak, peer_peak);
+    } else {
+        char limit[48] = "";
+        if (m->limit)
+            snprintf(limit, sizeof limit, "  %.1f %% of %s", 100 * share, nj_limit_name(m->limit));
+        printf("%-40s %10.3f to %10.3f %-9s  x %.2f  (%.2f to %.2f, %zu runs)%s  %.0f MiB, peer %.0f MiB\n", m->name, mine, theirs, m->unit,
+               ratio, low, high, count, limit, pair->peak, peer_peak);
+    }
     fflush(stdout);
 }
 
 nj_status nj_bench_peer(struct nj_bench *bench, const char *command, const struct nj_peer_work *work, size_t count, struct nj_error *error)
 {
     struct pair pairs[MOST_PAIRS] = {{0}};
-    size_t      open              = 0;
-    double      peak              = 0;
-    json_t     *peer              = NULL;
-    nj_status   status            = NJ_OK;
-    for (uint32_t i = 0; i < bench->repeats && status == NJ_OK; i++) {
+    size_t      wanted = 0, open = 0;
+    double      peak   = 0;
+    json_t     *peer   = NULL;
+    nj_status   status = NJ_OK;
+    for (size_t k = 0; k < count; k++)
+        wanted += nj_bench_wants(bench, work[k].ours);
+    for (uint32_t i = 0; wanted && i < bench->repeats && status == NJ_OK; i++) {
         status = run_peer(command, &peer, error);
         for (size_t k = 0; i == 0 && status == NJ_OK && k < count && open < MOST_PAIRS; k++)
-            if (rate_of(peer, work[k].key) > 0 && (!bench->only || strstr(work[k].ours->name, bench->only)))
+            if (rate_of(peer, work[k].key) > 0 && nj_bench_wants(bench, work[k].ours))
                 pairs[open++] = (struct pair){.key = work[k].key, .ours = work[k].ours};
         for (size_t k = 0; status == NJ_OK && k < open; k++) {
-            double seconds     = 0;
-            status             = pairs[k].ours->work(pairs[k].ours->arg, &seconds, error);
+            struct nj_sample sample;
+            status             = nj_bench_once(bench, pairs[k].ours, &sample, error);
             pairs[k].theirs[i] = rate_of(peer, pairs[k].key);
-            pairs[k].mine[i]   = pairs[k].ours->amount / seconds;
-            pairs[k].ratios[i] = pairs[k].mine[i] / pairs[k].theirs[i];
+            pairs[k].mine[i]   = sample.rate;
+            pairs[k].shares[i] = sample.share;
+            pairs[k].ratios[i] = sample.rate / pairs[k].theirs[i];
+            pairs[k].peak      = sample.peak_mib > pairs[k].peak ? sample.peak_mib : pairs[k].peak;
         }
         double here = json_number_value(json_object_get(peer, "peak_mib"));
         peak        = here > peak ? here : peak;
         json_decref(peer);
         peer = NULL;
     }
-    if (status == NJ_OK && open == 0)
+    if (status == NJ_OK && wanted && open == 0)
         status = nj_fail(
             error, "%s: its JSON object has nothing that is measured here (prefill_tps, decode_tps, vision_s, decode_s, event_s)", command);
     for (size_t k = 0; status == NJ_OK && k < open; k++)

@@ -50,12 +50,15 @@ int nj_cmd_bench(struct nj_cli *cli, int argc, char **argv)
     struct nj_session         session = {0};
     struct nj_bench           bench   = {0};
     struct nj_session_options model   = {.threads = (uint32_t)cli->conf.model.threads};
-    const char               *path = NULL, *only = NULL, *peer = NULL, *make = NULL, *tokenizer = NULL;
+    const char               *path = NULL, *only = NULL, *make = NULL, *tokenizer = NULL;
+    struct nj_peer            peer    = {0};
     int64_t                   repeats = 5, pass_rows = 0, agree = 0, tokens = 24;
     bool                      json = false, exact = false, power_saver = false, cpu_time = false;
     const struct nj_argument  options[] = {{"-m", NJ_ARG_TEXT, &path},
                                            {"--only", NJ_ARG_TEXT, &only},
-                                           {"--peer", NJ_ARG_TEXT, &peer},
+                                           {"--peer", NJ_ARG_TEXT, &peer.program},
+                                           {"--peer-model", NJ_ARG_TEXT, &peer.model},
+                                           {"--peer-mmproj", NJ_ARG_TEXT, &peer.mmproj},
                                            {"--make-model", NJ_ARG_TEXT, &make},
                                            {"--tokenizer", NJ_ARG_TEXT, &tokenizer},
                                            {"--agree", NJ_ARG_COUNT, &agree},
@@ -73,6 +76,8 @@ int nj_cmd_bench(struct nj_cli *cli, int argc, char **argv)
     if (words > 1 || repeats > NJ_BENCH_REPEATS || agree > 100000 || tokens > 4096)
         return nj_usage("bench", words > 1 ? "%s: no such argument" : "--runs: at most 64; --agree: 100000; --prompt-tokens: 4096",
                         argv[1]);
+    if ((peer.model && !peer.program) || (peer.mmproj && !peer.model))
+        return nj_usage("bench", "%s", peer.mmproj ? "--peer-mmproj: goes with --peer-model" : "--peer-model: goes with --peer PROGRAM");
     if (make)
         return make_model(cli, make);
     model.model      = path ? path : cli->conf.model.path;
@@ -93,9 +98,11 @@ int nj_cmd_bench(struct nj_cli *cli, int argc, char **argv)
         status = nj_bench_agreement(&bench, (uint32_t)agree, (uint32_t)tokens, &cli->error);
     if (status == NJ_OK && !agree)
         status = limits(&bench, &cli->error);
-    if (status == NJ_OK && !agree)
-        status = nj_bench_model(&bench, peer, &cli->error);
-    if (status == NJ_OK && !agree && !peer)
+    if (status == NJ_OK && !agree && peer.program)
+        status = nj_bench_beside(&bench, &peer, &cli->error);
+    if (status == NJ_OK && !agree && !peer.program)
+        status = nj_bench_model(&bench, &cli->error);
+    if (status == NJ_OK && !agree && !peer.program)
         status = nj_bench_answers(&bench, &cli->error);
     nj_bench_close(&bench);
     nj_session_close(&session);

@@ -17,8 +17,9 @@ const struct nj_command_entry nj_commands[] = {
      "pictures.\n"
      "--lora DIR adds an adapter, --mmproj FILE the vision tower of a GGUF model, --exact computes in fp32."},
     {"bench",
-     "[-m MODEL] [--peer CMD | --agree N [--prompt-tokens N]] [--only PART] [--runs N] [--tokenizer FILE.json] [--power-saver | --exact] "
-     "[--cpu-time] [--json] | "
+     "[-m MODEL] [--peer PROGRAM --peer-model FILE [--peer-mmproj FILE] | --peer CMD | --agree N [--prompt-tokens N]] [--only PART] "
+     "[--runs N] "
+     "[--tokenizer FILE.json] [--power-saver | --exact] [--cpu-time] [--json] | "
      "--make-model "
      "FILE.nj",
      "speed and memory on this machine, beside its own limits", nj_cmd_bench,
@@ -26,10 +27,19 @@ const struct nj_command_entry nj_commands[] = {
      "memory.\n"
      "--cpu-time counts processor time, for a machine that others use too.\n"
      "--only PART keeps the lines whose name contains PART. --make-model writes random weights of the true shapes;\n"
-     "--tokenizer gives its events the words of a real model, so that prompts have their true length.\n"
-     "--peer CMD runs a shell command in turn with ours; the JSON object that it prints last holds prefill_tps and decode_tps, or of "
-     "a whole event event_s,\n"
-     "vision_s with images, decode_s with tokens.\n"
+     "--tokenizer gives its events the words of a real model, so that prompts and answers have their true length. What an answer says is "
+     "given, with\n"
+     "one detection and a short reason, as real ones have; all that it takes to find it is done.\n"
+     "--peer PROGRAM --peer-model FILE runs another program on each part, in turn with ours, with as many threads; --peer-mmproj FILE, its "
+     "vision tower,\n"
+     "adds a picture and whole events. It is called with --model, --mmproj, --threads, --pp N (positions of a prompt), --tg N (tokens of "
+     "an "
+     "answer), --image,\n"
+     "--soft-tokens, --prompt, --schema and prints one JSON object: prefill_tps and decode_tps, or vision_s, images and event_s; peak_mib. "
+     "Files that we write\n"
+     "for it are gone afterwards. With --power-saver ours are 8-bit.\n"
+     "--peer CMD alone is a shell command that does all of it by itself; it may also tell decode_s and tokens, of the answer of its "
+     "event.\n"
      "--agree N compares both fast engines with the exact one on N random prompts."},
     {"clock", "ID TIME|±SPAN [--by NAME]", "say that a camera's clock was wrong", nj_cmd_clock,
      "TIME is when the event truly began (2021-06-30T05:12:00); a span (+3600, -2h, +1d) is added to what is added already. Holds for all "

@@ -6,16 +6,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
-#define SPINS 2000 /* some microseconds: the gap between two steps of one layer */
+#define SPIN_NANOSECONDS 50000 /* the gap between two steps of one layer; to be woken from sleep costs as much */
+#define SPINS_A_LOOK     32    /* at the clock */
 
+/* Loops follow each other some three hundred times a token, so a loop whose threads are all awake takes no lock and makes no system call. Whoever has spun
+ * long enough says so in `asleep` or `waiting` under the lock, looks once more and sleeps; the other side first changes what is waited for, then
+ * looks whether somebody sleeps. Both are sequentially consistent, so at least one of them sees the other. */
 struct nj_pool {
     unsigned        threads;
     pthread_t      *workers; /* [threads - 1] */
     pthread_mutex_t lock;
     pthread_cond_t  start, finished;
-    atomic_uint     round; /* counts loops; a change wakes the workers */
+    atomic_uint     round; /* counts loops; a change starts the workers */
     atomic_uint     busy;  /* workers that have not finished this round */
+    atomic_uint     asleep;
+    atomic_bool     waiting; /* the caller sleeps */
     atomic_size_t   next;
     size_t          count;
     nj_pool_body   *body;
@@ -47,30 +54,57 @@ static void work(struct nj_pool *pool, unsigned thread)
     }
 }
 
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* Waits a while for *value to become `wanted`, or, with `other`, anything else. */
+static bool spin(const atomic_uint *value, unsigned wanted, bool other)
+{
+    int64_t end = 0;
+    for (;;) {
+        for (int i = 0; i < SPINS_A_LOOK; i++) {
+            if ((atomic_load_explicit(value, memory_order_acquire) == wanted) != other)
+                return true;
+            relax();
+        }
+        int64_t time = now();
+        end          = end ? end : time + SPIN_NANOSECONDS;
+        if (time > end)
+            return false;
+    }
+}
+
+/* Sleeps until there is another round than `seen`, or none will come: false. */
+static bool sleep_for_round(struct nj_pool *pool, unsigned seen)
+{
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->asleep, 1);
+    while (atomic_load(&pool->round) == seen && !pool->closing)
+        pthread_cond_wait(&pool->start, &pool->lock);
+    atomic_fetch_sub(&pool->asleep, 1);
+    bool closing = pool->closing;
+    pthread_mutex_unlock(&pool->lock);
+    return !closing;
+}
+
 static void *worker_main(void *argument)
 {
     struct worker   me   = *(struct worker *)argument;
     struct nj_pool *pool = me.pool;
-    unsigned        seen = 0;
     free(argument);
-    for (;;) {
-        for (int i = 0; i < SPINS && atomic_load_explicit(&pool->round, memory_order_acquire) == seen; i++)
-            relax();
-        pthread_mutex_lock(&pool->lock);
-        while (atomic_load(&pool->round) == seen && !pool->closing)
-            pthread_cond_wait(&pool->start, &pool->lock);
-        bool closing = pool->closing;
-        seen         = atomic_load(&pool->round);
-        pthread_mutex_unlock(&pool->lock);
-        if (closing)
-            return NULL;
+    for (unsigned seen = 0; spin(&pool->round, seen, true) || sleep_for_round(pool, seen); seen++) {
         work(pool, me.thread);
-        if (atomic_fetch_sub(&pool->busy, 1) == 1) {
+        if (atomic_fetch_sub(&pool->busy, 1) == 1 && atomic_load(&pool->waiting)) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->finished);
             pthread_mutex_unlock(&pool->lock);
         }
     }
+    return NULL;
 }
 
 nj_status nj_pool_open(unsigned threads, struct nj_pool **out, struct nj_error *error)
@@ -137,20 +171,24 @@ void nj_pool_run(struct nj_pool *pool, size_t count, nj_pool_body *body, void *a
             body(arg, i, 0);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
     pool->count = count;
     pool->body  = body;
     pool->arg   = arg;
     atomic_store(&pool->next, 0);
     atomic_store(&pool->busy, pool->threads - 1);
     atomic_fetch_add(&pool->round, 1);
-    pthread_cond_broadcast(&pool->start);
-    pthread_mutex_unlock(&pool->lock);
+    if (atomic_load(&pool->asleep)) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->start);
+        pthread_mutex_unlock(&pool->lock);
+    }
     work(pool, 0);
-    for (int i = 0; i < SPINS && atomic_load_explicit(&pool->busy, memory_order_acquire) != 0; i++)
-        relax();
+    if (spin(&pool->busy, 0, false))
+        return;
     pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->waiting, true);
     while (atomic_load(&pool->busy) != 0)
         pthread_cond_wait(&pool->finished, &pool->lock);
+    atomic_store(&pool->waiting, false);
     pthread_mutex_unlock(&pool->lock);
 }

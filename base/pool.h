@@ -1,7 +1,7 @@
 /* pool.h: a small fixed set of threads that share out the iterations of one loop at a time.
  *
  * The calling thread works too: a pool of 1 starts no thread. Workers sleep on a futex between loops; while loops follow closely they spin for
- * a few microseconds first, never longer. Which thread runs which index is not promised: bodies write to disjoint places. */
+ * some microseconds (at most 50) first, and take no lock. Which thread runs which index is not promised: bodies write to disjoint places. */
 #ifndef NJ_BASE_POOL_H
 #define NJ_BASE_POOL_H
 

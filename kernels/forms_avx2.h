@@ -10,7 +10,7 @@ nj_w4_gelu_up_fn     nj_w4a16_gelu_up_32x3_avx2;
 nj_w4_gemm_fn        nj_w4a8_gemm_16x4_avx2;
 nj_w4_gelu_up_fn     nj_w4a8_gelu_up_16x4_avx2;
 nj_plain_gemm_fn     nj_w12a14_gemm_32x3_avx2;
-nj_i8_rows_fn        nj_w8a16_rows_4x1_avx2;
+nj_i8_rows_fn        nj_w8a16_rows_4x3_avx2;
 nj_rows_fn           nj_f32_rows_4x3_avx2, nj_f16_rows_4x3_avx2, nj_bf16_rows_4x3_avx2;
 nj_kv_write_fn       nj_kv_write_avx2;
 nj_attention_fn      nj_attention_6x16_avx2;

@@ -164,21 +164,80 @@ static void tile_32x3(const struct nj_tile *tile)
 }
 
 /* ---- direct ---- */
-#define AHEAD 4096
+/* Bytes that are fetched ahead of those in use, in each stream. */
+#define AHEAD        4096
+#define AHEAD_OF_ONE 1024
+#define AHEAD_SCALES 256
+
+NJ_INLINE const void *stream_scales(const struct nj_direct *job, uint32_t stream, uint32_t g)
+{
+    return (const uint8_t *)job->scales[stream] + (job->channel ? 0 : (size_t)g * 16 * (job->scale_format == NJ_SCALE_F32 ? 4 : 2));
+}
 
 void nj_direct_scales_avx2(const struct nj_direct *job, uint32_t stream, uint32_t g, float *out)
 {
-    size_t at = job->channel ? 0 : (size_t)g * 16;
+    const void *scales = stream_scales(job, stream, g);
+    _mm_prefetch((const char *)scales + AHEAD_SCALES, _MM_HINT_T0);
     if (job->scale_format == NJ_SCALE_F32) {
-        const float *scales = (const float *)job->scales[stream] + at;
         _mm256_storeu_ps(out, _mm256_loadu_ps(scales));
-        _mm256_storeu_ps(out + 8, _mm256_loadu_ps(scales + 8));
+        _mm256_storeu_ps(out + 8, _mm256_loadu_ps((const float *)scales + 8));
         return;
     }
-    const __m128i *bits = (const __m128i *)(const void *)((const uint16_t *)job->scales[stream] + at);
+    const __m128i *bits = scales;
     NJ_UNROLL
     for (int i = 0; i < 2; i++)
         _mm256_storeu_ps(out + 8 * i, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(bits + i)), 16)));
+}
+
+/* One token: the streams of a job take turns block by block, so that each activation is broadcast once for all of them. */
+NJ_INLINE void direct_streams(const int n, const struct nj_direct *job, uint32_t first, uint32_t g)
+{
+    const struct nj_act *a      = job->act;
+    const uint32_t       blocks = a->group / 8;
+    const int32_t       *words  = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * 2);
+    const uint8_t       *w[4];
+    __m256i              sum[4][2];
+    NJ_UNROLL
+    for (int s = 0; s < n; s++) {
+        w[s]      = job->blocks[first + (uint32_t)s] + (size_t)g * blocks * 64;
+        sum[s][0] = sum[s][1] = _mm256_set1_epi32(a->start[g]);
+    }
+    for (size_t at = 0; at < (size_t)blocks * 64; at += 64, words += 4) {
+        __m256i x[4];
+        NJ_UNROLL
+        for (int pair = 0; pair < 4; pair++)
+            x[pair] = _mm256_set1_epi32(words[pair]);
+        NJ_UNROLL
+        for (int s = 0; s < n; s++) {
+            _mm_prefetch((const char *)w[s] + at + AHEAD_OF_ONE, _MM_HINT_T0);
+            NJ_UNROLL
+            for (int half = 0; half < 2; half++) {
+                __m256i v = _mm256_load_si256((const __m256i *)(const void *)(w[s] + at) + half);
+                NJ_UNROLL
+                for (int pair = 0; pair < 4; pair++)
+                    sum[s][half] = _mm256_add_epi32(sum[s][half], _mm256_madd_epi16(pairs_of(v, pair), x[pair]));
+            }
+        }
+    }
+    NJ_UNROLL
+    for (int s = 0; s < n; s++) {
+        float scales[16];
+        nj_direct_scales_avx2(job, first + (uint32_t)s, g, scales);
+        flush_16xn(1, &sum[s], scales, a->scale + g, g == 0, job->sums + ((size_t)first + (size_t)s) * 16, 16);
+    }
+}
+
+static void direct_one(const struct nj_direct *job)
+{
+    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++) {
+        uint32_t s = 0;
+        for (; s + 4 <= job->streams; s += 4)
+            direct_streams(4, job, s, g);
+        for (; s + 2 <= job->streams; s += 2)
+            direct_streams(2, job, s, g);
+        if (s < job->streams)
+            direct_streams(1, job, s, g);
+    }
 }
 
 /* Tokens [from, from + n) of a tile of `all`, 16 rows, nibbles opened on the way. */
@@ -227,7 +286,7 @@ static void direct_8(const struct nj_direct *job)
 {
     switch (job->act->tokens) {
     case 1:
-        direct_of(1, 0, job);
+        direct_one(job);
         break;
     case 2:
         direct_of(2, 0, job);

@@ -3,11 +3,14 @@
 #include <string.h>
 
 /* Rows of W that one thread takes at a time where a row is widened before use, and where products of few tokens are spread over threads. */
-#define ROW_BLOCK       64u
-#define LOW_RANK_BLOCK  256u
-#define GEMM_PANELS     8u  /* of 16 rows: what one thread takes at a time when there are many tokens */
-#define PLAIN_TOKENS    48u /* from so many on it pays to make integers of plain weights on the way */
-#define CHUNKS_A_THREAD 4u  /* with few tokens: pieces that a thread takes, so that a slow core does not hold up the others */
+#define ROW_BLOCK      64u
+#define LOW_RANK_BLOCK 256u
+#define GEMM_PANELS    8u  /* of 16 rows: what one thread takes at a time when there are many tokens */
+#define PLAIN_TOKENS   48u /* from so many on it pays to make integers of plain weights on the way */
+/* With few tokens: bytes of weights that a thread takes at a time: many pieces, so that a slow core does not hold up the others, but none so short that its
+ * streams are not in flow. Threads take pieces as they come; sums are those of one row and do not depend on who makes them. */
+#define PIECE_BYTES  ((size_t)192 << 10)
+#define PIECE_PANELS 4u /* at least, and a multiple of it: the kernel walks so many at once */
 
 void nj_input_set(struct nj_input *input, const float *x, uint32_t n, uint32_t cols)
 {
@@ -65,16 +68,22 @@ struct job {
     size_t            count;
 };
 
+/* Panels of a few tokens: whole fours of them, about PIECE_BYTES. */
+static uint32_t piece_of(const struct work *work)
+{
+    size_t   four  = PIECE_PANELS * nj_w4_panel_bytes(work->product.linear->cols) * (work->up ? 2 : 1);
+    uint32_t fours = four < PIECE_BYTES ? (uint32_t)(PIECE_BYTES / four) : 1;
+    return fours * PIECE_PANELS;
+}
+
 static void cut(const struct job *job, struct work *work)
 {
-    uint32_t total   = work->panels ? nj_w4_panels(work->product.rows) : work->product.rows;
-    uint32_t pieces  = job->engine->threads == 1 ? 1 : job->engine->threads * CHUNKS_A_THREAD;
-    bool     few     = job->input->n <= job->engine->kernels.direct_tokens;
-    uint32_t largest = work->panels ? GEMM_PANELS : ROW_BLOCK;
-    work->chunk      = (total + pieces - 1) / pieces;
-    if ((!few || !work->panels) && work->chunk > largest)
-        work->chunk = largest;
-    work->chunks = (total + work->chunk - 1) / work->chunk;
+    uint32_t total = work->panels ? nj_w4_panels(work->product.rows) : work->product.rows;
+    bool     few   = work->panels && work->which != 14 && job->input->n <= job->engine->kernels.direct_tokens;
+    uint32_t piece = few ? piece_of(work) : work->panels ? GEMM_PANELS : ROW_BLOCK;
+    uint32_t even  = (total + job->engine->threads - 1) / job->engine->threads;
+    work->chunk    = job->engine->threads == 1 ? (few ? total : piece) : even < piece ? even : piece;
+    work->chunks   = (total + work->chunk - 1) / work->chunk;
 }
 
 static void stored_rows(const struct job *job, const struct nj_product *product, uint32_t first, uint32_t count, unsigned thread)

@@ -36,6 +36,7 @@ nj_i8_rows_fn    nj_w8a16_rows_4x1_dotprod;
 nj_peak_fn       nj_peak_int16_dotprod, nj_peak_int8_dotprod;
 nj_w4_gemm_fn    nj_w4a16_gemm_8x4_i8mm, nj_w4a8_gemm_8x8_i8mm;
 nj_w4_gelu_up_fn nj_w4a16_gelu_up_8x4_i8mm, nj_w4a8_gelu_up_8x8_i8mm;
+nj_plain_gemm_fn nj_w12a14_gemm_4x4_i8mm;
 nj_peak_fn       nj_peak_int16_i8mm, nj_peak_int8_i8mm;
 
 /* Parts of GEMM forms (gemm.h). Flush: sums[0..7] += (integer sums) * weight scales * activation scale. */
@@ -45,6 +46,26 @@ static inline void nj_flush_neon(int32x4_t sum0, int32x4_t sum1, const float *w_
     vst1q_f32(sums, vfmaq_f32(s0, vcvtq_f32_s32(sum0), vmulq_n_f32(vld1q_f32(w_scale), a_scale)));
     vst1q_f32(sums + 4, vfmaq_f32(s1, vcvtq_f32_s32(sum1), vmulq_n_f32(vld1q_f32(w_scale + 4), a_scale)));
 }
+/* The same of four rows whose product lies in parts of two planes each (128 h + l). */
+static inline void nj_flush12_neon(int32x4_t hh, int32x4_t mixed, int32x4_t ll, const float *w_scale, float a_scale, bool fresh,
+                                   float *sums)
+{
+    int32x4_t   sum = vaddq_s32(vshlq_n_s32(vaddq_s32(vshlq_n_s32(hh, 7), mixed), 7), ll);
+    float32x4_t old = fresh ? vdupq_n_f32(0) : vld1q_f32(sums);
+    vst1q_f32(sums, vfmaq_f32(old, vcvtq_f32_s32(sum), vmulq_n_f32(vld1q_f32(w_scale), a_scale)));
+}
+
+/* nj_open_group, for all NEON forms of w12a14; 12-bit integers as their two planes. */
+float nj_open_group_neon(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int16_t *q);
+struct nj_planes {
+    int8x8_t high, low;
+};
+static inline struct nj_planes nj_planes_neon(int16x8_t q)
+{
+    int16x8_t high = vrshrq_n_s16(q, 7);
+    return (struct nj_planes){vmovn_s16(high), vmovn_s16(vsubq_s16(q, vshlq_n_s16(high, 7)))};
+}
+
 void nj_open_bytes_neon(const uint8_t *blocks, uint32_t cols, void *opened);
 struct nj_direct;
 void nj_direct16_dotprod(const struct nj_direct *job);

@@ -11,26 +11,21 @@ static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_
     int8_t *out = opened;
     for (uint32_t g = 0; g < nj_act_chunk_cols(a, chunk) / a->group; g++)
         for (uint32_t r = 0; r < 16; r++) {
-            int32_t q[128];
-            scales[g * 16 + r] = nj_open_group(w, panel * 16 + r, chunk * NJ_ACT_CHUNK + g * a->group, a->group, q);
-            for (uint32_t c = 0; c < a->group; c++) {
-                int32_t high = (q[c] + 64) >> 7;
-                int8_t *to   = out + (g * a->group + c) / 4 * 128 + r / 4 * 32 + r % 4 * 4 + c % 4;
-                to[0]        = (int8_t)high;
-                to[16]       = (int8_t)(q[c] - 128 * high);
+            int16_t q[128];
+            int8_t *to         = out + g * a->group * 32 + r / 4 * 32 + r % 4 * 4;
+            scales[g * 16 + r] = nj_open_group_neon(w, panel * 16 + r, chunk * NJ_ACT_CHUNK + g * a->group, a->group, q);
+            for (uint32_t c = 0; c < a->group; c += 8, to += 256) {
+                struct nj_planes planes = nj_planes_neon(vld1q_s16(q + c));
+                int32x2_t        high = vreinterpret_s32_s8(planes.high), low = vreinterpret_s32_s8(planes.low);
+                vst1_lane_s32((int32_t *)(void *)to, high, 0);
+                vst1_lane_s32((int32_t *)(void *)(to + 16), low, 0);
+                vst1_lane_s32((int32_t *)(void *)(to + 128), high, 1);
+                vst1_lane_s32((int32_t *)(void *)(to + 144), low, 1);
             }
         }
 }
 
 FULL_LOOP(full_loop, 128, 16)
-
-/* sums[0..3] += the whole product from its four parts */
-INLINE void flush(int32x4_t hh, int32x4_t mixed, int32x4_t ll, const float *w_scale, float a_scale, bool fresh, float *sums)
-{
-    int32x4_t   sum = vaddq_s32(vshlq_n_s32(vaddq_s32(vshlq_n_s32(hh, 7), mixed), 7), ll);
-    float32x4_t old = fresh ? vdupq_n_f32(0) : vld1q_f32(sums);
-    vst1q_f32(sums, vfmaq_f32(old, vcvtq_f32_s32(sum), vmulq_n_f32(vld1q_f32(w_scale), a_scale)));
-}
 
 /* Four rows (a quarter of a panel) x n tokens of one group. */
 INLINE void group_4xn(const int n, const int8_t *w, const uint8_t *words, uint32_t group, const float *w_scale, const float *a_scale,
@@ -54,7 +49,7 @@ INLINE void group_4xn(const int n, const int8_t *w, const uint8_t *words, uint32
     }
     NJ_UNROLL
     for (int t = 0; t < n; t++)
-        flush(hh[t], mixed[t], ll[t], w_scale, a_scale[t], fresh, sums + 32 * t);
+        nj_flush12_neon(hh[t], mixed[t], ll[t], w_scale, a_scale[t], fresh, sums + 32 * t);
 }
 
 /* The same for a full tile of four: "quads" of the loop are the planes of the weights. */
@@ -64,8 +59,8 @@ __attribute__((noinline)) static void group_4x4(const int8_t *w, const uint8_t *
     int32_t total[16][4] = {0};
     full_loop(w, words, words + (size_t)group * 4, group / 16, total[0]);
     for (int t = 0; t < 4; t++)
-        flush(vld1q_s32(total[2 * t]), vaddq_s32(vld1q_s32(total[2 * t + 1]), vld1q_s32(total[8 + 2 * t])), vld1q_s32(total[9 + 2 * t]),
-              w_scale, a_scale[t], fresh, sums + 32 * t);
+        nj_flush12_neon(vld1q_s32(total[2 * t]), vaddq_s32(vld1q_s32(total[2 * t + 1]), vld1q_s32(total[8 + 2 * t])),
+                        vld1q_s32(total[9 + 2 * t]), w_scale, a_scale[t], fresh, sums + 32 * t);
 }
 
 INLINE void tile_4xn(const int n, const struct nj_tile *tile)

@@ -217,30 +217,23 @@ static int patches_round(const struct nj_kernels *k, uint32_t round)
     return same;
 }
 
-static void test_pictures(const struct nj_kernels *k, const char *isa)
-{
-    int same = 1;
-    if (!IS_NEW(k, patches_attend))
-        return;
-    for (int round = 0; round < rounds(60) && same; round++)
-        same = patches_round(k, (uint32_t)round);
-    CHECK(same, "%s: %s, %s", isa, k->names.patches_attend, k->names.patches_open);
-}
+typedef int round_fn(const struct nj_kernels *k, uint32_t round);
 
-static void test_text(const struct nj_kernels *k, const char *isa)
+/* The first round that fails is the last. */
+static void test_rounds(const struct nj_kernels *k, const char *isa, round_fn *one_round, int count, const char *form, const char *helper)
 {
     int same = 1;
-    if (!IS_NEW(k, attention))
-        return;
-    for (int round = 0; round < rounds(150) && same; round++)
-        same = attention_round(k, (uint32_t)round);
-    CHECK(same, "%s: %s, %s", isa, k->names.attention, k->names.kv_write);
+    for (int round = 0; round < rounds(count) && same; round++)
+        same = one_round(k, (uint32_t)round);
+    CHECK(same, "%s: %s, %s", isa, form, helper);
 }
 
 static void test_table(const struct nj_kernels *k, const char *isa)
 {
-    test_text(k, isa);
-    test_pictures(k, isa);
+    if (IS_NEW(k, attention))
+        test_rounds(k, isa, attention_round, 150, k->names.attention, k->names.kv_write);
+    if (IS_NEW(k, patches_attend))
+        test_rounds(k, isa, patches_round, 60, k->names.patches_attend, k->names.patches_open);
 }
 
 int main(void)

@@ -312,7 +312,7 @@ static void check_told_ends(void)
 
 static void check_misfits(const struct case_of *k)
 {
-    static const struct {
+    const struct {
         const char *told, *say;
         size_t      limit;
     } cases[] = {

@@ -39,20 +39,21 @@ nj_w4_gelu_up_fn nj_w4a16_gelu_up_8x4_i8mm, nj_w4a8_gelu_up_8x8_i8mm;
 nj_plain_gemm_fn nj_w12a14_gemm_4x4_i8mm;
 nj_peak_fn       nj_peak_int16_i8mm, nj_peak_int8_i8mm;
 
-/* Parts of GEMM forms (gemm.h). Flush: sums[0..7] += (integer sums) * weight scales * activation scale. */
-static inline void nj_flush_neon(int32x4_t sum0, int32x4_t sum1, const float *w_scale, float a_scale, bool fresh, float *sums)
+/* Parts of GEMM forms (gemm.h). Flush: sums[0..3], or [0..7], += (integer sums) * weight scales * activation scale. */
+static inline void nj_flush4_neon(int32x4_t sum, const float *w_scale, float a_scale, bool fresh, float *sums)
 {
-    float32x4_t s0 = fresh ? vdupq_n_f32(0) : vld1q_f32(sums), s1 = fresh ? vdupq_n_f32(0) : vld1q_f32(sums + 4);
-    vst1q_f32(sums, vfmaq_f32(s0, vcvtq_f32_s32(sum0), vmulq_n_f32(vld1q_f32(w_scale), a_scale)));
-    vst1q_f32(sums + 4, vfmaq_f32(s1, vcvtq_f32_s32(sum1), vmulq_n_f32(vld1q_f32(w_scale + 4), a_scale)));
-}
-/* The same of four rows whose product lies in parts of two planes each (128 h + l). */
-static inline void nj_flush12_neon(int32x4_t hh, int32x4_t mixed, int32x4_t ll, const float *w_scale, float a_scale, bool fresh,
-                                   float *sums)
-{
-    int32x4_t   sum = vaddq_s32(vshlq_n_s32(vaddq_s32(vshlq_n_s32(hh, 7), mixed), 7), ll);
     float32x4_t old = fresh ? vdupq_n_f32(0) : vld1q_f32(sums);
     vst1q_f32(sums, vfmaq_f32(old, vcvtq_f32_s32(sum), vmulq_n_f32(vld1q_f32(w_scale), a_scale)));
+}
+static inline void nj_flush_neon(int32x4_t sum0, int32x4_t sum1, const float *w_scale, float a_scale, bool fresh, float *sums)
+{
+    nj_flush4_neon(sum0, w_scale, a_scale, fresh, sums);
+    nj_flush4_neon(sum1, w_scale + 4, a_scale, fresh, sums + 4);
+}
+/* The product of what lies in two planes each, 128 h + l, from its parts. */
+static inline int32x4_t nj_product12_neon(int32x4_t hh, int32x4_t mixed, int32x4_t ll)
+{
+    return vaddq_s32(vshlq_n_s32(vaddq_s32(vshlq_n_s32(hh, 7), mixed), 7), ll);
 }
 
 /* nj_open_group, for all NEON forms of w12a14; 12-bit integers as their two planes. */

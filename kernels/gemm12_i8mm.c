@@ -18,29 +18,35 @@ static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_
         }
 }
 
-__attribute__((noinline)) static void products_4x4(const int8_t *w, const int8_t *x, uint32_t rounds, int32_t sums[OPERANDS][2][2][4])
+/* What one group adds to four rows of n <= 4 tokens. Operands are h01 h23 l01 l23, each with the high, then the low plane of the rows. */
+__attribute__((noinline)) static void group_4x4(const int8_t *w, const int8_t *x, uint32_t group, const float *w_scale,
+                                                const float *a_scale, uint32_t n, bool fresh, float *sums)
 {
-    nj_products_i8mm(256, w, x, rounds, sums);
+    int32x4_t sum[OPERANDS][4];
+    nj_products_i8mm(256, w, x, group / 8, sum);
+    NJ_UNROLL
+    for (uint32_t o = 0; o < 2; o++) {
+        int32x4_t pair[2]; /* of rows x tokens */
+        NJ_UNROLL
+        for (uint32_t i = 0; i < 2; i++)
+            pair[i] = nj_product12_neon(sum[o][i], vaddq_s32(sum[o][2 + i], sum[2 + o][i]), sum[2 + o][2 + i]);
+        if (2 * o < n)
+            nj_flush4_neon(vuzp1q_s32(pair[0], pair[1]), w_scale, a_scale[2 * o], fresh, sums + 64 * o);
+        if (2 * o + 1 < n)
+            nj_flush4_neon(vuzp2q_s32(pair[0], pair[1]), w_scale, a_scale[2 * o + 1], fresh, sums + 64 * o + 32);
+    }
 }
 
-/* Sums of operands h01 h23 l01 l23 with the high, then the low plane of the rows. */
 static void tile_4x4(const struct nj_tile *tile)
 {
-    _Alignas(16) uint8_t x[128 / 8 * OPERANDS * 16];
+    _Alignas(16) int8_t x[NJ_PAIRED_BYTES];
     for (uint32_t g = 0; g < tile->groups; g++) {
         nj_pair_group(2, tile, g, x);
         for (uint32_t p = 0; p < tile->panels; p++)
-            for (uint32_t quad = 0; quad < 4; quad++) {
-                const uint8_t *w = tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 32 + 64 * quad;
-                int32_t        sums[OPERANDS][2][2][4];
-                products_4x4((const int8_t *)w, (const int8_t *)x, tile->group / 8, sums);
-                for (uint32_t t = 0; t < tile->width; t++) {
-                    int32x4_t mixed = vaddq_s32(vld1q_s32(sums[t / 2][1][t % 2]), vld1q_s32(sums[2 + t / 2][0][t % 2]));
-                    nj_flush12_neon(vld1q_s32(sums[t / 2][0][t % 2]), mixed, vld1q_s32(sums[2 + t / 2][1][t % 2]),
-                                    tile->w_scale + (p * tile->groups + g) * 16 + 4 * quad, tile->a_scale[g * tile->tokens + t],
-                                    tile->fresh && g == 0, tile->sums + (2 * t + p) * 16 + 4 * quad);
-                }
-            }
+            for (uint32_t quad = 0; quad < 4; quad++)
+                group_4x4((const int8_t *)tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 32 + 64 * quad, x, tile->group,
+                          tile->w_scale + (p * tile->groups + g) * 16 + 4 * quad, tile->a_scale + g * tile->tokens, tile->width,
+                          tile->fresh && g == 0, tile->sums + p * 16 + 4 * quad);
     }
 }
 

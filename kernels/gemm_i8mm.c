@@ -18,33 +18,58 @@ static void open_chunk(const uint8_t *blocks, uint32_t cols, void *opened)
     }
 }
 
-__attribute__((noinline)) static void products_8x4(const int8_t *w, const int8_t *x, uint32_t rounds, int32_t sums[OPERANDS][2][2][4])
+NJ_INLINE void flush(int32x4_t sum0, int32x4_t sum1, int32_t start, const float *w_scale, float a_scale, bool fresh, float *sums)
 {
-    nj_products_i8mm(128, w, x, rounds, sums);
+    nj_flush_neon(vaddq_s32(sum0, vdupq_n_s32(start)), vaddq_s32(sum1, vdupq_n_s32(start)), w_scale, a_scale, fresh, sums);
 }
 
-/* One tile: n <= 4 tokens in two planes, or n <= 8 in one. */
+/* What one group adds to eight rows of n tokens: n <= 4 in two planes, or n <= 8 in one. */
+NJ_INLINE void group_8xn(const uint32_t planes, const int8_t *w, const int8_t *x, uint32_t group, const int32_t *start,
+                         const float *w_scale, const float *a_scale, uint32_t n, bool fresh, float *sums)
+{
+    const uint32_t pairs = OPERANDS / planes;
+    int32x4_t      sum[OPERANDS][4];
+    nj_products_i8mm(128, w, x, group / 8, sum);
+    NJ_UNROLL
+    for (uint32_t o = 0; o < pairs; o++) {
+        if (planes == 2) {
+            NJ_UNROLL
+            for (uint32_t i = 0; i < 4; i++)
+                sum[o][i] = vaddq_s32(vshlq_n_s32(sum[o][i], 8), sum[2 + o][i]);
+        }
+        const uint32_t even = 2 * o, odd = 2 * o + 1;
+        if (even < n)
+            flush(vuzp1q_s32(sum[o][0], sum[o][1]), vuzp1q_s32(sum[o][2], sum[o][3]), start[even], w_scale, a_scale[even], fresh,
+                  sums + 32 * even);
+        if (odd < n)
+            flush(vuzp2q_s32(sum[o][0], sum[o][1]), vuzp2q_s32(sum[o][2], sum[o][3]), start[odd], w_scale, a_scale[odd], fresh,
+                  sums + 32 * odd);
+    }
+}
+
+__attribute__((noinline)) static void group16_8x4(const int8_t *w, const int8_t *x, uint32_t group, const int32_t *start,
+                                                  const float *w_scale, const float *a_scale, uint32_t n, bool fresh, float *sums)
+{
+    group_8xn(2, w, x, group, start, w_scale, a_scale, n, fresh, sums);
+}
+
+__attribute__((noinline)) static void group8_8x8(const int8_t *w, const int8_t *x, uint32_t group, const int32_t *start,
+                                                 const float *w_scale, const float *a_scale, uint32_t n, bool fresh, float *sums)
+{
+    group_8xn(1, w, x, group, start, w_scale, a_scale, n, fresh, sums);
+}
+
 NJ_INLINE void tile_8xn(const uint32_t planes, const struct nj_tile *tile)
 {
-    _Alignas(16) uint8_t x[128 / 8 * OPERANDS * 16];
-    const uint32_t       n = tile->width, pairs = OPERANDS / planes;
+    _Alignas(16) int8_t x[NJ_PAIRED_BYTES];
     for (uint32_t g = 0; g < tile->groups; g++) {
         nj_pair_group(planes, tile, g, x);
         for (uint32_t p = 0; p < tile->panels; p++)
-            for (uint32_t half = 0; half < 2; half++) {
-                const uint8_t *w = tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 16 + 64 * half;
-                int32_t        sums[OPERANDS][2][2][4];
-                products_8x4((const int8_t *)w, (const int8_t *)x, tile->group / 8, sums);
-                for (uint32_t t = 0; t < n; t++) {
-                    int32x4_t start = vdupq_n_s32(tile->start[g * tile->tokens + t]), sum[2];
-                    for (int quad = 0; quad < 2; quad++) {
-                        int32x4_t low = vaddq_s32(vld1q_s32(sums[(planes - 1) * pairs + t / 2][quad][t % 2]), start);
-                        sum[quad]     = planes == 1 ? low : vaddq_s32(vshlq_n_s32(vld1q_s32(sums[t / 2][quad][t % 2]), 8), low);
-                    }
-                    nj_flush_neon(sum[0], sum[1], tile->w_scale + (p * tile->groups + g) * 16 + 8 * half,
-                                  tile->a_scale[g * tile->tokens + t], tile->fresh && g == 0, tile->sums + (2 * t + p) * 16 + 8 * half);
-                }
-            }
+            for (uint32_t half = 0; half < 2; half++)
+                (planes == 2 ? group16_8x4 : group8_8x8)(
+                    (const int8_t *)tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 16 + 64 * half, x, tile->group,
+                    tile->start + g * tile->tokens, tile->w_scale + (p * tile->groups + g) * 16 + 8 * half,
+                    tile->a_scale + g * tile->tokens, tile->width, tile->fresh && g == 0, tile->sums + p * 16 + 8 * half);
     }
 }
 

@@ -12,37 +12,44 @@
 
 enum { OPERANDS = 4 };
 
-/* The words [step][n tokens] of one group as pairs of tokens; tokens past n become zeros. Pair i of step pair j goes to out + (j * OPERANDS + i) * 16. */
-static inline void nj_pair_tokens(const uint8_t *words, uint32_t group, uint32_t n, uint32_t pairs, uint8_t *out)
+#define NJ_PAIRED_BYTES (128 / 8 * OPERANDS * 16)
+
+/* The words [step][n tokens] of one plane of a group as pairs of tokens; tokens past n become zeros. */
+NJ_INLINE void nj_pair_tokens(const uint32_t *words, uint32_t group, uint32_t n, const uint32_t pairs, int8_t *out)
 {
-    for (uint32_t j = 0; j < group / 8; j++, words += 8 * n, out += 16 * OPERANDS)
-        for (uint32_t i = 0; i < pairs; i++) {
-            const uint32_t *first = (const uint32_t *)(const void *)words + 2 * i, *last = first + n;
-            uint32x2_t      zero = vdup_n_u32(0), x0, x1;
-            if (2 * i + 1 < n) {
-                x0 = vld1_u32(first);
-                x1 = vld1_u32(last);
-            } else {
-                x0 = 2 * i < n ? vld1_lane_u32(first, zero, 0) : zero;
-                x1 = 2 * i < n ? vld1_lane_u32(last, zero, 0) : zero;
+    uint32_t few[2][2 * OPERANDS] = {{0}};
+    for (uint32_t j = 0; j < group / 8; j++, words += 2 * n, out += 16 * OPERANDS) {
+        const uint32_t *first = words, *last = words + n;
+        if (n < 2 * pairs) {
+            for (uint32_t t = 0; t < n; t++) {
+                few[0][t] = first[t];
+                few[1][t] = last[t];
             }
-            vst1q_u8(out + 16 * i, vreinterpretq_u8_u32(vcombine_u32(vzip1_u32(x0, x1), vzip2_u32(x0, x1))));
+            first = few[0];
+            last  = few[1];
         }
+        NJ_UNROLL
+        for (uint32_t i = 0; i < pairs; i += 2) {
+            uint32x4_t x0 = vld1q_u32(first + 2 * i), x1 = vld1q_u32(last + 2 * i);
+            vst1q_s8(out + 16 * i, vreinterpretq_s8_u32(vzip1q_u32(x0, x1)));
+            vst1q_s8(out + 16 * i + 16, vreinterpretq_s8_u32(vzip2q_u32(x0, x1)));
+        }
+    }
 }
 
-/* x: [128 / 8 * OPERANDS * 16], the group g of the tile */
-NJ_INLINE void nj_pair_group(const uint32_t planes, const struct nj_tile *tile, uint32_t g, uint8_t *x)
+/* x: [NJ_PAIRED_BYTES], the group g of the tile */
+NJ_INLINE void nj_pair_group(const uint32_t planes, const struct nj_tile *tile, uint32_t g, int8_t *x)
 {
-    const uint32_t pairs = OPERANDS / planes, plane_bytes = tile->group * tile->width;
+    const uint32_t  pairs = OPERANDS / planes, plane_words = tile->group / 4 * tile->width;
+    const uint32_t *words = (const uint32_t *)(const void *)tile->words + (size_t)g * planes * plane_words;
     for (uint32_t plane = 0; plane < planes; plane++)
-        nj_pair_tokens(tile->words + ((size_t)g * planes + plane) * plane_bytes, tile->group, tile->width, pairs, x + plane * pairs * 16);
+        nj_pair_tokens(words + (size_t)plane * plane_words, tile->group, tile->width, pairs, x + plane * pairs * 16);
 }
 
-/* Over `rounds` times eight columns, of four pairs of rows: sums[operand][first or last two pairs][even, odd token][4 rows]. The pairs lie side by side, 16 bytes each;
- * the next eight columns are w_step bytes on. */
-NJ_INLINE void nj_products_i8mm(const size_t w_step, const int8_t *w, const int8_t *x, uint32_t rounds, int32_t sums[OPERANDS][2][2][4])
+/* Over `rounds` times eight columns, of four pairs of rows: sum[operand][pair of rows], each of them first row x even, odd token, second row x even, odd token. The
+ * pairs lie side by side, 16 bytes each; the next eight columns are w_step bytes on. */
+NJ_INLINE void nj_products_i8mm(const size_t w_step, const int8_t *w, const int8_t *x, uint32_t rounds, int32x4_t sum[OPERANDS][4])
 {
-    int32x4_t sum[OPERANDS][4];
     NJ_UNROLL
     for (int o = 0; o < OPERANDS; o++) {
         NJ_UNROLL
@@ -60,14 +67,6 @@ NJ_INLINE void nj_products_i8mm(const size_t w_step, const int8_t *w, const int8
             NJ_UNROLL
             for (int i = 0; i < 4; i++)
                 sum[o][i] = vmmlaq_s32(sum[o][i], rows[i], tokens);
-        }
-    }
-    NJ_UNROLL
-    for (int o = 0; o < OPERANDS; o++) {
-        NJ_UNROLL
-        for (int quad = 0; quad < 2; quad++) {
-            vst1q_s32(sums[o][quad][0], vuzp1q_s32(sum[o][2 * quad], sum[o][2 * quad + 1]));
-            vst1q_s32(sums[o][quad][1], vuzp2q_s32(sum[o][2 * quad], sum[o][2 * quad + 1]));
         }
     }
 }

@@ -5,6 +5,8 @@
 #include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define EXACT_PASS_ROWS 128u
 #define FAST_PASS_ROWS  384u /* two blocks of the GEMM; more would only cost memory */
@@ -91,8 +93,8 @@ static nj_status make_scratch(struct nj_engine *engine, struct nj_error *error)
                       {&scratch->cosine, angles},
                       {&scratch->sine, angles},
                       {&engine->low_rank, nj_size_mul(rows, engine->max_rank)},
+                      {&scratch->thread_row, nj_size_mul(engine->threads, engine->max_cols)}, /* the first that is no list of rows */
                       {&scratch->logits, nj_size_mul(engine->kernels.direct_tokens, config->vocab_size)},
-                      {&scratch->thread_row, nj_size_mul(engine->threads, engine->max_cols)},
                       {&engine->inverse_frequency[0], engine->max_head_dim},
                       {&engine->inverse_frequency[1], engine->max_head_dim},
     };
@@ -100,6 +102,7 @@ static nj_status make_scratch(struct nj_engine *engine, struct nj_error *error)
     engine->pass.rows = calloc(rows, sizeof *engine->pass.rows);
     if (!engine->arena || !engine->pass.rows)
         return nj_fail(error, "no memory for an engine that takes %zu positions at a time", rows);
+    engine->row_bytes       = (size_t)((uint8_t *)scratch->thread_row - (uint8_t *)engine->arena);
     engine->low_rank_tokens = engine->pass_rows;
     return NJ_OK;
 }
@@ -429,12 +432,35 @@ static void fill_pass(struct nj_engine *engine, const struct nj_step *steps, siz
     }
 }
 
+static void give_back(void *memory, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)memory + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)memory + size) / page * page;
+    if (end > begin)
+        madvise((void *)begin, end - begin, MADV_DONTNEED); /* reads as zeros from now on */
+}
+
+/* A prompt leaves some 60 MiB of scratch memory behind that its answer, a row or a few at a time, does not need. To touch them again costs some milliseconds a
+ * prompt. */
+static void give_back_rows(struct nj_engine *engine)
+{
+    const struct nj_pass *pass = &engine->pass;
+    if (engine->wide && pass->row_count <= engine->kernels.direct_tokens) {
+        give_back(engine->arena, engine->row_bytes);
+        if (engine->act_memory)
+            give_back(engine->act_memory, engine->act_bytes);
+        engine->wide = false;
+    }
+    engine->wide |= pass->row_count > engine->pass_rows / 2;
+}
+
 nj_status nj_engine_step(struct nj_engine *engine, struct nj_step *steps, size_t count, struct nj_error *error)
 {
     struct progress at     = {0, 0, 0};
     nj_status       status = begin_steps(engine, steps, count, error);
     while (status == NJ_OK && at.step < count) {
         fill_pass(engine, steps, count, &at);
+        give_back_rows(engine);
         engine->pass.skip = !nj_is_exact(engine) && !engine->pass.hidden;
         status            = nj_text_pass(engine, error);
         for (uint32_t i = 0; status == NJ_OK && i < engine->pass.segment_count; i++)

@@ -152,8 +152,10 @@ struct nj_engine {
     struct nj_vision_linears vision[NJ_MAX_LAYERS];
     struct nj_linear         ple_projection, head, patch_projection, feature_projection;
     struct nj_scratch        scratch;
-    float                   *arena; /* holds what `scratch` and inverse_frequency point to, but for the two lists of positions */
-    void                   **owned; /* weights that had to be packed in memory */
+    float                   *arena;     /* holds what `scratch` and inverse_frequency point to, but for the two lists of positions */
+    size_t                   row_bytes; /* at its beginning: the lists of rows, which hold nothing between passes */
+    bool                     wide;      /* a pass of many rows has used them since they were given back */
+    void                   **owned;     /* weights that had to be packed in memory */
     size_t                   owned_count, owned_capacity;
     uint8_t                  identity[32]; /* nj_engine_identity: what was parked is taken up by the model that made it, or not at all */
     struct nj_pass           pass;

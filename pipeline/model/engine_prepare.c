@@ -1,12 +1,10 @@
 #include "pipeline/model/engine_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 void *nj_engine_alloc(struct nj_engine *engine, size_t size)
 {
-    size_t rounded = size + (64 - size % 64) % 64;
-    void  *memory;
+    uint8_t *memory;
     if (engine->owned_count == engine->owned_capacity) {
         size_t capacity = engine->owned_capacity ? 2 * engine->owned_capacity : 64;
         void **grown    = realloc(engine->owned, capacity * sizeof *grown);
@@ -15,11 +13,10 @@ void *nj_engine_alloc(struct nj_engine *engine, size_t size)
         engine->owned          = grown;
         engine->owned_capacity = capacity;
     }
-    if (rounded < size || rounded > PTRDIFF_MAX || !(memory = aligned_alloc(64, rounded ? rounded : 64)))
+    if (size > PTRDIFF_MAX - 64 || !(memory = calloc(1, size + 64))) /* zeros that cost nothing before they are used */
         return NULL;
-    memset(memory, 0, rounded);
     engine->owned[engine->owned_count++] = memory;
-    return memory;
+    return memory + (64 - (uintptr_t)memory % 64) % 64;
 }
 
 static nj_status no_memory(const struct nj_matrix *matrix, struct nj_error *error)

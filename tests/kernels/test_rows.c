@@ -68,8 +68,8 @@ static int rows_round(nj_rows_fn *rows, enum nj_number format, int round)
 static int i8_round(const struct nj_kernels *k, int round)
 {
     uint32_t          group = PICK(32, 64, 128, 0), cols = group ? group * (1 + random_below(8)) : 32 * (1 + random_below(30));
-    uint32_t          total = 1 + random_below(40), tokens = 1 + random_below(9), groups = group ? cols / group : 1;
-    size_t            first = 0, count = 1 + random_below(40);
+    uint32_t          total = 1 + random_below(60), tokens = 1 + random_below(round % 5 ? 9 : 20), groups = group ? cols / group : 1;
+    size_t            first = 0, count = 1 + random_below(60);
     int32_t          *index = NULL;
     struct nj_i8_rows w     = {.rows = total, .cols = cols, .group = group ? group : cols, .scale_format = random_below(3)};
     if (random_below(2)) {

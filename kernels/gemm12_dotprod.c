@@ -56,13 +56,12 @@ INLINE void group_4xn(const int n, const int8_t *w, const uint8_t *words, uint32
 __attribute__((noinline)) static void group_4x4(const int8_t *w, const uint8_t *words, uint32_t group, const float *w_scale,
                                                 const float *a_scale, bool fresh, float *sums)
 {
-    int32_t total[16][4] = {0};
-    full_loop(w, words, words + (size_t)group * 4, group / 16, total[0]);
-    for (int t = 0; t < 4; t++) {
-        int32x4_t mixed = vaddq_s32(vld1q_s32(total[2 * t + 1]), vld1q_s32(total[8 + 2 * t]));
-        nj_flush4_neon(nj_product12_neon(vld1q_s32(total[2 * t]), mixed, vld1q_s32(total[9 + 2 * t])), w_scale, a_scale[t], fresh,
-                       sums + 32 * t);
-    }
+    int32x4_t total[16];
+    full_loop(w, words, words + (size_t)group * 4, group / 16, total);
+    NJ_UNROLL
+    for (int t = 0; t < 4; t++)
+        nj_flush4_neon(nj_product12_neon(total[2 * t], vaddq_s32(total[2 * t + 1], total[8 + 2 * t]), total[9 + 2 * t]), w_scale,
+                       a_scale[t], fresh, sums + 32 * t);
 }
 
 INLINE void tile_4xn(const int n, const struct nj_tile *tile)

@@ -65,16 +65,15 @@ INLINE void group16_8xn(const int n, const int8_t *w, const uint8_t *high, uint3
 __attribute__((noinline)) static void group16_8x4(const int8_t *w, const uint8_t *high, uint32_t group, const int32_t *start,
                                                   const float *w_scale, const float *a_scale, bool fresh, float *sums)
 {
-    int32_t total[16][4] = {0};
+    int32x4_t total[16];
+    full_loop_16(w, high, high + (size_t)group * 4, group / 16, total);
+    NJ_UNROLL
     for (int t = 0; t < 4; t++) {
-        vst1q_s32(total[8 + 2 * t], vdupq_n_s32(start[t]));
-        vst1q_s32(total[9 + 2 * t], vdupq_n_s32(start[t]));
-    }
-    full_loop_16(w, high, high + (size_t)group * 4, group / 16, total[0]);
-    for (int t = 0; t < 4; t++)
-        nj_flush_neon(vaddq_s32(vshlq_n_s32(vld1q_s32(total[2 * t]), 8), vld1q_s32(total[8 + 2 * t])),
-                      vaddq_s32(vshlq_n_s32(vld1q_s32(total[2 * t + 1]), 8), vld1q_s32(total[9 + 2 * t])), w_scale, a_scale[t], fresh,
+        int32x4_t from = vdupq_n_s32(start[t]);
+        nj_flush_neon(vaddq_s32(vshlq_n_s32(total[2 * t], 8), vaddq_s32(total[8 + 2 * t], from)),
+                      vaddq_s32(vshlq_n_s32(total[2 * t + 1], 8), vaddq_s32(total[9 + 2 * t], from)), w_scale, a_scale[t], fresh,
                       sums + 32 * t);
+    }
 }
 
 INLINE void tile16_8xn(const int n, const struct nj_tile *tile)
@@ -245,14 +244,13 @@ INLINE void group8_8xn(const int n, const int8_t *w, const uint8_t *words, uint3
 __attribute__((noinline)) static void group8_8x8(const int8_t *w, const uint8_t *words, uint32_t group, const int32_t *start,
                                                  const float *w_scale, const float *a_scale, bool fresh, float *sums)
 {
-    int32_t total[16][4];
+    int32x4_t total[16];
+    full_loop_32(w, words, words + 16, group / 16, total);
+    NJ_UNROLL
     for (int t = 0; t < 8; t++) {
-        vst1q_s32(total[2 * t], vdupq_n_s32(start[t]));
-        vst1q_s32(total[2 * t + 1], vdupq_n_s32(start[t]));
+        int32x4_t from = vdupq_n_s32(start[t]);
+        nj_flush_neon(vaddq_s32(total[2 * t], from), vaddq_s32(total[2 * t + 1], from), w_scale, a_scale[t], fresh, sums + 32 * t);
     }
-    full_loop_32(w, words, words + 16, group / 16, total[0]);
-    for (int t = 0; t < 8; t++)
-        nj_flush_neon(vld1q_s32(total[2 * t]), vld1q_s32(total[2 * t + 1]), w_scale, a_scale[t], fresh, sums + 32 * t);
 }
 
 INLINE void tile8_8xn(const int n, const struct nj_tile *tile)

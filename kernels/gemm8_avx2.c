@@ -102,7 +102,67 @@ static void tile_16x4(const struct nj_tile *tile)
 }
 
 /* ---- direct ---- */
-#define AHEAD 4096
+#define AHEAD        4096
+#define AHEAD_OF_ONE 1024
+
+/* One token: the streams of a job take turns block by block, as in gemm_avx2.c. */
+NJ_INLINE void direct_streams(const int n, const struct nj_direct *job, uint32_t first, uint32_t g)
+{
+    const struct nj_act *a     = job->act;
+    const int32_t       *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group);
+    const __m256i        mask  = _mm256_set1_epi8(15);
+    const uint8_t       *w[4];
+    __m256i              total[4][1][2];
+    NJ_UNROLL
+    for (int s = 0; s < n; s++) {
+        w[s]           = job->blocks[first + (uint32_t)s] + (size_t)g * a->group * 8;
+        total[s][0][0] = total[s][0][1] = _mm256_set1_epi32(a->start[g]);
+    }
+    for (size_t at = 0; at < (size_t)a->group * 8;) {
+        __m256i sum[4][2];
+        NJ_UNROLL
+        for (int s = 0; s < n; s++)
+            sum[s][0] = sum[s][1] = _mm256_setzero_si256();
+        for (int block = 0; block < STEPS / 2; block++, at += 64, words += 2) {
+            __m256i x0 = _mm256_set1_epi32(words[0]), x1 = _mm256_set1_epi32(words[1]);
+            NJ_UNROLL
+            for (int s = 0; s < n; s++) {
+                _mm_prefetch((const char *)w[s] + at + AHEAD_OF_ONE, _MM_HINT_T0);
+                NJ_UNROLL
+                for (int half = 0; half < 2; half++) {
+                    __m256i v    = _mm256_load_si256((const __m256i *)(const void *)(w[s] + at) + half);
+                    __m256i low  = _mm256_maddubs_epi16(_mm256_and_si256(v, mask), x0);
+                    __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(v, 4), mask), x1);
+                    sum[s][half] = _mm256_add_epi16(sum[s][half], _mm256_add_epi16(low, high));
+                }
+            }
+        }
+        NJ_UNROLL
+        for (int s = 0; s < n; s++) {
+            total[s][0][0] = widen(sum[s][0], total[s][0][0]);
+            total[s][0][1] = widen(sum[s][1], total[s][0][1]);
+        }
+    }
+    NJ_UNROLL
+    for (int s = 0; s < n; s++) {
+        float scales[16];
+        nj_direct_scales_avx2(job, first + (uint32_t)s, g, scales);
+        flush(1, total[s], scales, a->scale + g, g == 0, job->sums + ((size_t)first + (size_t)s) * 16, 16);
+    }
+}
+
+static void direct_one(const struct nj_direct *job)
+{
+    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++) {
+        uint32_t s = 0;
+        for (; s + 4 <= job->streams; s += 4)
+            direct_streams(4, job, s, g);
+        for (; s + 2 <= job->streams; s += 2)
+            direct_streams(2, job, s, g);
+        if (s < job->streams)
+            direct_streams(1, job, s, g);
+    }
+}
 
 /* Tokens [from, from + n) of a tile of `all`: 16 rows, nibbles opened on the way. */
 NJ_INLINE void direct_16xn(const int n, const struct nj_direct *job, uint32_t stream, uint32_t g, int from, const float *scales)
@@ -162,7 +222,7 @@ static void direct_8(const struct nj_direct *job)
 {
     switch (job->act->tokens) {
     case 1:
-        direct_of(1, 0, job);
+        direct_one(job);
         break;
     case 2:
         direct_of(2, 0, job);

@@ -3,8 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Fewer rows than this are not worth waking other threads for: norms and rotations of a few rows take microseconds. */
-#define FEW_ROWS 9u
+/* Fewer rows than this are not worth sharing out: the norm of a row takes two microseconds, to begin and end a loop of awake threads one. */
+#define FEW_ROWS      3u
+#define SOFTCAP_PIECE 32768u
 
 /* Runs body(job, row index) for every row of the pass. */
 static void each_row(struct nj_engine *engine, nj_pool_body *body, void *job)
@@ -317,6 +318,28 @@ static void trace_ple(const struct nj_engine *engine)
         memcpy(pass->ple + pass->rows[0].slot * width, engine->scratch.ple, pass->row_count * width * sizeof(float));
 }
 
+struct cap_job {
+    struct nj_engine    *engine;
+    const struct nj_row *rows;
+    const float         *gathered; /* where the logits are now, a row after the other; NULL: in their places */
+    size_t               width, pieces;
+};
+
+/* One piece of the logits of one row: to its place, softcap applied. */
+static void cap_piece(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    const struct cap_job *job = arg;
+    size_t                row = index / job->pieces, at = index % job->pieces * SOFTCAP_PIECE;
+    size_t                size = job->width - at < SOFTCAP_PIECE ? job->width - at : SOFTCAP_PIECE;
+    float                *to = job->rows[row].logits + at, cap = job->engine->weights->config.text.softcap;
+    const float          *from = job->gathered ? job->gathered + row * job->width + at : to;
+    if (cap > 0)
+        job->engine->kernels.softcap(from, size, cap, to);
+    else if (from != to)
+        memcpy(to, from, size * sizeof *to);
+}
+
 /* Rows [first, first + count) of `normed`, which want the same ids, times the head. Their places may lie anywhere: what is not in one piece is gathered
  * in scratch memory first, so that the weights are read once. */
 static void multiply_head(struct nj_engine *engine, uint32_t first, uint32_t count)
@@ -327,16 +350,13 @@ static void multiply_head(struct nj_engine *engine, uint32_t first, uint32_t cou
     size_t                       width   = segment->rows ? segment->row_count : config->vocab_size;
     bool                         gather  = rows[count - 1].segment != rows->segment;
     struct nj_product            product = {.linear = &engine->head, .stride = width, .rows = (uint32_t)width, .index = segment->rows};
+    struct cap_job               cap     = {engine, rows, gather ? engine->scratch.logits : NULL, width, 0};
     struct nj_input              input;
     product.out = gather ? engine->scratch.logits : rows->logits;
+    cap.pieces  = (width + SOFTCAP_PIECE - 1) / SOFTCAP_PIECE;
     nj_input_set(&input, engine->scratch.normed + (size_t)first * config->hidden_size, count, config->hidden_size);
     nj_linear(engine, &input, &product, 1);
-    for (uint32_t i = 0; i < count; i++) {
-        if (gather)
-            memcpy(rows[i].logits, product.out + i * width, width * sizeof(float));
-        if (config->softcap > 0)
-            engine->kernels.softcap(rows[i].logits, width, config->softcap, rows[i].logits);
-    }
+    nj_pool_run(engine->pool, count * cap.pieces, cap_piece, &cap);
 }
 
 /* How many rows from `first` on can go through the head together: those of one segment, or some that want the whole vocabulary. */

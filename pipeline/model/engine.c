@@ -261,7 +261,7 @@ void nj_engine_close(struct nj_engine *engine)
     for (size_t i = 0; i < engine->owned_count; i++)
         free(engine->owned[i]);
     free(engine->owned);
-    free(engine->arena);
+    nj_pages_free(engine->arena);
     free(engine->scratch.thread_scores);
     free(engine->scratch.thread_slots);
     free(engine->pass.rows);

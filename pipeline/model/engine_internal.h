@@ -66,8 +66,7 @@ struct nj_sequence {
     uint32_t          length_before, reach_before; /* during a step: what to return to when it fails */
     bool              in_step;
     struct nj_cache   kv[NJ_MAX_LAYERS]; /* absent (slots == 0) in layers that share another's */
-    uint8_t          *arena;             /* all of them: sliding layers first, then full ones; on a cache line of its own in `memory` */
-    void             *memory;
+    uint8_t          *arena;             /* nj_pages; all of them: sliding layers first, then full ones */
     size_t            arena_bytes, sliding_bytes;
     uint8_t          *backup; /* [sliding_bytes] as they were before a step of several passes; made when first needed */
     bool              backup_valid;
@@ -216,7 +215,11 @@ bool nj_engine_stopped(const struct nj_engine *engine);
 
 /* a * b, or SIZE_MAX when it does not fit. */
 size_t nj_size_mul(size_t a, size_t b);
-/* One block of memory for several lists, each on a cache line of its own; NULL when there is none. The caller frees it. */
+/* Zeroed memory on a cache line of its own, NULL when there is none. For what is large: it costs nothing before it is used, and nothing once it is freed, whatever
+ * the heap looks like. */
+void *nj_pages(size_t size);
+void  nj_pages_free(void *memory);
+/* One block of such memory for several lists, each on a cache line of its own; NULL when there is none. The caller frees it. */
 struct nj_list {
     float **place;
     size_t  floats;

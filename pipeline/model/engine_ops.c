@@ -1,7 +1,8 @@
 #include "pipeline/model/engine_internal.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 /* Four sums side by side: the compilers keep them in one register. */
 struct lanes {
@@ -140,6 +141,28 @@ size_t nj_size_mul(size_t a, size_t b)
     return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
 }
 
+#define HEADER 64 /* in front of what nj_pages gives: its size */
+
+void *nj_pages(size_t size)
+{
+    if (size > PTRDIFF_MAX - HEADER)
+        return NULL;
+    uint8_t *memory = mmap(NULL, size + HEADER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    memcpy(memory, &size, sizeof size);
+    return memory + HEADER;
+}
+
+void nj_pages_free(void *memory)
+{
+    size_t size;
+    if (!memory)
+        return;
+    memcpy(&size, (uint8_t *)memory - HEADER, sizeof size);
+    munmap((uint8_t *)memory - HEADER, size + HEADER);
+}
+
 float *nj_carve(struct nj_list *lists, size_t count)
 {
     size_t total = 0;
@@ -150,7 +173,7 @@ float *nj_carve(struct nj_list *lists, size_t count)
         lists[i].floats = padded;
         total += padded;
     }
-    float *memory = aligned_alloc(64, total * sizeof(float));
+    float *memory = nj_pages(total * sizeof(float));
     for (size_t i = 0, used = 0; memory && i < count; used += lists[i++].floats)
         *lists[i].place = memory + used;
     return memory;

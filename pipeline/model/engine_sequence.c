@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define MAGIC        "NJSEQ001"
-#define CACHE_LINE   64
 #define MAX_CAPACITY (1u << 20) /* eight times the longest context of the model */
 
 struct parked { /* in front of the keys and values; native byte order: a state is taken up on the station that parked it */
@@ -106,10 +105,8 @@ nj_status nj_sequence_open(struct nj_engine *engine, uint32_t capacity, struct n
     sequence->capacity = capacity;
     for (uint32_t layer = 0; layer < engine->first_shared; layer++)
         layer_shape(sequence, layer);
-    if (lay_out(sequence) && sequence->arena_bytes < PTRDIFF_MAX - CACHE_LINE)
-        sequence->memory = calloc(1, sequence->arena_bytes + CACHE_LINE); /* zeros that cost nothing before they are used */
-    if (sequence->memory)
-        sequence->arena = (uint8_t *)sequence->memory + (CACHE_LINE - (uintptr_t)sequence->memory % CACHE_LINE) % CACHE_LINE;
+    if (lay_out(sequence))
+        sequence->arena = nj_pages(sequence->arena_bytes);
     if (!sequence->arena) {
         status = nj_fail(error, "no memory for the keys and values of %u positions", capacity);
         goto cleanup;
@@ -128,7 +125,7 @@ void nj_sequence_close(struct nj_sequence *sequence)
 {
     if (!sequence)
         return;
-    free(sequence->memory);
+    nj_pages_free(sequence->arena);
     free(sequence->backup);
     free(sequence);
 }

@@ -1,7 +1,6 @@
 #include "pipeline/model/engine_internal.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define QUERY_CHUNK 192u /* patches that one thread takes of one head */
@@ -393,6 +392,6 @@ nj_status nj_engine_vision(struct nj_engine *engine, const uint8_t *rgb, uint32_
         nj_pool_run(engine->pool, tower.cells, pool_cell, &tower);
         multiply(&tower, &engine->feature_projection, tower.normed, tower.cells, features);
     }
-    free(memory);
+    nj_pages_free(memory);
     return status;
 }

@@ -440,18 +440,21 @@ static void give_back(void *memory, size_t size)
         madvise((void *)begin, end - begin, MADV_DONTNEED); /* reads as zeros from now on */
 }
 
-/* A prompt leaves some 60 MiB of scratch memory behind that its answer, a row or a few at a time, does not need. To touch them again costs some milliseconds a
- * prompt. */
-static void give_back_rows(struct nj_engine *engine)
+/* A prompt leaves some 60 MiB of scratch memory behind that its answer, a row or a few at a time, does not need; it does not need the head itself. To touch
+ * either again costs some milliseconds a prompt. */
+static void give_back_unused(struct nj_engine *engine)
 {
     const struct nj_pass *pass = &engine->pass;
+    bool                  wide = pass->row_count > engine->pass_rows / 2;
     if (engine->wide && pass->row_count <= engine->kernels.direct_tokens) {
         give_back(engine->arena, engine->row_bytes);
         if (engine->act_memory)
             give_back(engine->act_memory, engine->act_bytes);
         engine->wide = false;
+    } else if (wide && !engine->wide) {
+        nj_weights_release_head(engine->weights);
+        engine->wide = true;
     }
-    engine->wide |= pass->row_count > engine->pass_rows / 2;
 }
 
 nj_status nj_engine_step(struct nj_engine *engine, struct nj_step *steps, size_t count, struct nj_error *error)
@@ -460,9 +463,11 @@ nj_status nj_engine_step(struct nj_engine *engine, struct nj_step *steps, size_t
     nj_status       status = begin_steps(engine, steps, count, error);
     while (status == NJ_OK && at.step < count) {
         fill_pass(engine, steps, count, &at);
-        give_back_rows(engine);
+        give_back_unused(engine);
         engine->pass.skip = !nj_is_exact(engine) && !engine->pass.hidden;
         status            = nj_text_pass(engine, error);
+        if (engine->wide)
+            nj_weights_release_tables(engine->weights);
         for (uint32_t i = 0; status == NJ_OK && i < engine->pass.segment_count; i++)
             engine->pass.segments[i].sequence->length += engine->pass.segments[i].parent ? 0 : engine->pass.segments[i].count;
     }

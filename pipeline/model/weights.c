@@ -380,6 +380,18 @@ void nj_weights_release_vision(const struct nj_weights *weights, uint32_t layer)
         nj_checkpoint_release(weights->checkpoint, &all[i]->weight);
 }
 
+void nj_weights_release_tables(const struct nj_weights *weights)
+{
+    if (weights->embedding.data != weights->head.data)
+        nj_checkpoint_release(weights->checkpoint, &weights->embedding);
+    nj_checkpoint_release(weights->checkpoint, &weights->ple_embedding);
+}
+
+void nj_weights_release_head(const struct nj_weights *weights)
+{
+    nj_checkpoint_release(weights->checkpoint, &weights->head);
+}
+
 nj_status nj_weights_tokenizer(const struct nj_weights *weights, struct nj_tokenizer **out, struct nj_error *error)
 {
     const struct nj_checkpoint *checkpoint = weights->checkpoint;

@@ -68,6 +68,10 @@ void      nj_weights_close(struct nj_weights *weights);
 /* Gives the memory of one layer of the vision tower back to the system, if the file can be read again there: between pictures nobody needs it, and the text
  * wants the room. */
 void nj_weights_release_vision(const struct nj_weights *weights, uint32_t layer);
+/* The same for the tables of embeddings, of which a prompt touches some rows (and the system maps what lies around them), and for the head, which no prompt
+ * needs. */
+void nj_weights_release_tables(const struct nj_weights *weights);
+void nj_weights_release_head(const struct nj_weights *weights);
 
 struct nj_tokenizer;
 /* The tokenizer that lies in or beside the checkpoint. The caller owns *out. */

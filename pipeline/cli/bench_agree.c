@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POSITIONS 4u /* of each prompt that are compared: its last ones */
+#define POSITIONS 4u  /* of each prompt that are compared: its last ones */
+#define TOGETHER  16u /* prompts that share a pass: the exact engine opens its weights once for all of them */
 
 struct engine {
     struct nj_engine   *engine;
-    struct nj_sequence *sequence;
-    float              *logits; /* [POSITIONS][vocabulary] */
+    struct nj_sequence *sequences[TOGETHER];
+    float              *logits; /* [TOGETHER][POSITIONS][vocabulary] */
 };
 
 struct tally {
@@ -26,27 +27,37 @@ static nj_status open_engine(const struct nj_bench *bench, enum nj_arithmetic ar
 {
     struct nj_engine_options options = {.arithmetic = arithmetic, .pool = bench->pool};
     nj_status                status  = nj_engine_open(bench->weights, &options, &out->engine, error);
-    if (status == NJ_OK)
-        status = nj_sequence_open(out->engine, capacity, &out->sequence, error);
-    out->logits = calloc((size_t)POSITIONS * bench->weights->config.text.vocab_size, sizeof *out->logits);
+    for (size_t i = 0; status == NJ_OK && i < TOGETHER; i++)
+        status = nj_sequence_open(out->engine, capacity, &out->sequences[i], error);
+    out->logits = calloc((size_t)TOGETHER * POSITIONS * bench->weights->config.text.vocab_size, sizeof *out->logits);
     return status == NJ_OK && !out->logits ? nj_fail(error, "no memory for logits") : status;
 }
 
 static void close_engine(struct engine *engine)
 {
-    nj_sequence_close(engine->sequence);
+    for (size_t i = 0; i < TOGETHER; i++)
+        nj_sequence_close(engine->sequences[i]);
     nj_engine_close(engine->engine);
     free(engine->logits);
 }
 
-static nj_status run(struct engine *engine, const int32_t *ids, uint32_t count, struct nj_error *error)
+/* ids: [prompts][count] */
+static nj_status run(struct engine *engine, const int32_t *ids, uint32_t prompts, uint32_t count, struct nj_error *error)
 {
-    struct nj_step head = {.sequence = engine->sequence, .ids = ids, .count = count - POSITIONS};
-    struct nj_step tail = {
-        .sequence = engine->sequence, .ids = ids + count - POSITIONS, .count = POSITIONS, .want = NJ_WANT_ALL, .logits = engine->logits};
-    nj_sequence_reset(engine->sequence);
-    nj_status status = nj_engine_step(engine->engine, &head, 1, error);
-    return status == NJ_OK ? nj_engine_step(engine->engine, &tail, 1, error) : status;
+    const size_t   vocab = nj_engine_weights(engine->engine)->config.text.vocab_size;
+    struct nj_step heads[TOGETHER], tails[TOGETHER];
+    for (uint32_t i = 0; i < prompts; i++) {
+        const int32_t *tail = ids + (size_t)i * count + count - POSITIONS;
+        nj_sequence_reset(engine->sequences[i]);
+        heads[i] = (struct nj_step){.sequence = engine->sequences[i], .ids = ids + (size_t)i * count, .count = count - POSITIONS};
+        tails[i] = (struct nj_step){.sequence = engine->sequences[i],
+                                    .ids      = tail,
+                                    .count    = POSITIONS,
+                                    .want     = NJ_WANT_ALL,
+                                    .logits   = engine->logits + i * POSITIONS * vocab};
+    }
+    nj_status status = nj_engine_step(engine->engine, heads, prompts, error);
+    return status == NJ_OK ? nj_engine_step(engine->engine, tails, prompts, error) : status;
 }
 
 static size_t best_of(const float *logits, size_t count)
@@ -107,7 +118,7 @@ nj_status nj_bench_agreement(struct nj_bench *bench, uint32_t prompts, uint32_t 
     struct tally            tallies[3] = {{0}};
     struct nj_random        random;
     nj_status status = tokens > POSITIONS ? NJ_OK : nj_fail(error, "prompts of %u tokens: more than %u are needed", tokens, POSITIONS);
-    int32_t  *ids    = calloc(tokens, sizeof *ids);
+    int32_t  *ids    = calloc((size_t)tokens * TOGETHER, sizeof *ids);
     if (!ids)
         status = nj_fail(error, "no memory for a prompt");
     nj_random_seed(&random, 2);
@@ -116,15 +127,16 @@ nj_status nj_bench_agreement(struct nj_bench *bench, uint32_t prompts, uint32_t 
             status = nj_fail(error, "no memory to compare %u prompts", prompts);
     for (size_t k = 0; status == NJ_OK && k < 3; k++)
         status = open_engine(bench, kinds[k].arithmetic, tokens, &engines[k], error);
-    for (uint32_t p = 0; status == NJ_OK && p < prompts; p++) {
-        for (uint32_t i = 0; i < tokens; i++)
+    for (uint32_t done = 0, now; status == NJ_OK && done < prompts; done += now) {
+        now = prompts - done < TOGETHER ? prompts - done : TOGETHER;
+        for (uint32_t i = 0; i < now * tokens; i++)
             do
                 ids[i] = (int32_t)(nj_random_unit(&random) * config->text.vocab_size);
             while (ids[i] == config->image_id);
         for (size_t k = 0; status == NJ_OK && k < 3; k++)
-            status = run(&engines[k], ids, tokens, error);
+            status = run(&engines[k], ids, now, tokens, error);
         for (size_t k = 1; status == NJ_OK && k < 3; k++)
-            for (size_t at = 0; at < POSITIONS; at++)
+            for (size_t at = 0; at < (size_t)now * POSITIONS; at++)
                 compare(engines[0].logits + at * config->text.vocab_size, engines[k].logits + at * config->text.vocab_size,
                         config->text.vocab_size, &tallies[k]);
     }

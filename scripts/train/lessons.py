@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from answers import KINDS, SHARES, conversation
-from events import CELLS
+from events import CELLS, HEADS, STATE, YOUNG_FLAG
 from vision import features
 
 
@@ -26,7 +26,7 @@ def see_all(model, events, path):
 class Questions:
     """An event as ids, labels and the weight of each label: what the model chooses counts, what the station forces hardly does."""
 
-    CHOSEN, AFTER_CHOICE, FORCED = 1.0, 0.5, 0.02
+    CHOSEN, COUNT, AFTER_CHOICE, FORCED = 1.0, 3.0, 0.5, 0.02 # counts are the hardest to learn
 
     def __init__(self, tokenizer, ids):
         self.tokenizer, self.ids, self.known = tokenizer, ids, {}
@@ -49,7 +49,8 @@ class Questions:
             ids += piece
             # A list or a free string may end here: the first tokens of what follows a choice are chosen too.
             forced = [self.AFTER_CHOICE if i else self.FORCED] * 2 + [self.FORCED] * len(piece)
-            weights += [self.CHOSEN] * len(piece) if choice else forced[:len(piece)]
+            chosen = self.COUNT if i and pieces[i - 1][0].endswith('"bin":') else self.CHOSEN
+            weights += [chosen] * len(piece) if choice else forced[:len(piece)]
         return ids + [self.ids["<turn|>"]], weights + [self.AFTER_CHOICE]
 
 
@@ -65,20 +66,46 @@ def batch(rows, features_of_all):
     return x, weights, torch.cat(seen)
 
 
-def logits_of(model, x, weights, seen):
-    """Logits, labels and weights of the positions whose label counts. What fills up a row stands at its end, where nothing that counts can look."""
-    hidden = model.model(input_ids=x, mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=[seen])},
-                         use_cache=False).last_hidden_state
+LOOK_LAYERS = 2 # below the first full layer, whose keys and values are what later positions see of far pictures
+HEADS_MOST = 11
+
+
+class Looks(torch.nn.Module):
+    """What the position behind each picture is to know of it, read off its hidden state below the first full layer: the heads in the frame, the postures,
+    whether there are young. It puts into a few thousand steps what single digits of answers would take tens of thousands for; thrown away afterwards."""
+
+    def __init__(self, hidden):
+        super().__init__()
+        self.count, self.rest = torch.nn.Linear(hidden, HEADS_MOST + 1), torch.nn.Linear(hidden, 5)
+
+    def loss(self, hidden, cells):
+        """hidden: [frames][hidden]; cells: [frames][planes][soft tokens]"""
+        heads = cells[:, HEADS].sum(-1).clamp(max=HEADS_MOST)
+        state = cells[:, STATE]
+        rest = [((state > 0) & (state % YOUNG_FLAG == posture)).any(-1) for posture in range(1, 5)] + [(state >= YOUNG_FLAG).any(-1)]
+        counts = self.count(hidden)
+        self.right = (counts.argmax(-1) == heads)[heads > 0].float().mean().item()
+        return F.cross_entropy(counts, heads) + F.binary_cross_entropy_with_logits(self.rest(hidden), torch.stack(rest, -1).float())
+
+
+def logits_of(model, x, weights, seen, behind=None):
+    """Logits, labels and weights of the positions whose label counts. What fills up a row stands at its end, where nothing that counts can look.
+    behind: the id that stands behind a picture; then also the hidden states there, in order of the frames."""
+    outputs = model.model(input_ids=x, mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=[seen])}, use_cache=False,
+                          output_hidden_states=behind is not None)
+    hidden = outputs.last_hidden_state
     counts = weights[:, 1:] > 0
     logits, labels, weight = model.lm_head(hidden[:, :-1][counts]), x[:, 1:][counts], weights[:, 1:][counts]
     cap = model.config.text_config.final_logit_softcapping
     logits = torch.tanh(logits / cap) * cap
-    return logits, labels, weight
+    if behind is None:
+        return logits, labels, weight
+    return logits, labels, weight, outputs.hidden_states[LOOK_LAYERS][x == behind]
 
 
 def loss_of(logits, labels, weight):
     """Weighted cross-entropy, and the share of chosen tokens that greedy decoding gets right."""
-    chosen = weight == Questions.CHOSEN
+    chosen = weight >= Questions.CHOSEN
     right = (logits[chosen].argmax(-1) == labels[chosen]).float().mean().item()
     return (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum(), right
 
@@ -104,7 +131,10 @@ class Lessons:
             rows = self.rows_of(self.random.integers(self.held, len(self.events.truth), count), self.random.choice(self.kinds, count, p=self.shares))
             rows.sort(key=lambda row: len(row[1]))
             self.waiting = [rows[i:i + self.rows] for i in self.random.permutation(8) * self.rows]
-        x, weights, seen = batch(self.waiting.pop(), self.seen)
+        rows = self.waiting.pop()
+        frames = [slice(event["frame"], event["frame"] + event["frame_count"]) for event, _, _ in rows]
+        self.cells = torch.from_numpy(np.concatenate([self.events.cells[f] for f in frames])).long() # of the frames of the batch, in order
+        x, weights, seen = batch(rows, self.seen)
         return x, weights, seen * (1 + 0.05 * torch.randn_like(seen))
 
     def held_out(self, kinds):

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from events import Events
-from lessons import Lessons, Questions, logits_of, loss_of, rate_at, see_all
+from lessons import Lessons, Looks, Questions, logits_of, loss_of, rate_at, see_all
 from optimiser import Optimiser
 from shape import SOFT_TOKENS, build
 from tokenizer import ADDED, write
@@ -64,13 +64,16 @@ def main():
     if not o.resume and os.path.exists(known):
         os.remove(known)
     seen = see_all(model, events, known)
-    optimiser = Optimiser([pair for pair in model.named_parameters() if pair[1].requires_grad], o.rate)
+    looks = Looks(model.config.text_config.hidden_size)
+    optimiser = Optimiser([pair for pair in model.named_parameters() if pair[1].requires_grad] + list(looks.named_parameters()), o.rate)
     lessons = Lessons(events, seen, questions, o.batch)
-    start, step, running, right = time.time(), 0, 0.0, 0.0
+    start, step, running, right, counted = time.time(), 0, 0.0, 0.0, 0.0
     while (share := (time.time() - start) / (o.minutes * 60)) < 1:
         optimiser.set_rate(rate_at(o.rate, share, step))
-        loss, good = loss_of(*logits_of(model, *lessons.next()))
-        optimiser.step(loss)
+        logits, labels, weight, behind = logits_of(model, *lessons.next(), ids["<image|>"])
+        loss, good = loss_of(logits, labels, weight)
+        optimiser.step(loss + 0.1 * looks.loss(behind, lessons.cells))
+        counted = 0.98 * counted + 0.02 * looks.right
         step += 1
         running, right = (0.98 * running + 0.02 * loss.item(), 0.98 * right + 0.02 * good) if step > 1 else (loss.item(), good)
         if step % 100 == 0:
@@ -78,7 +81,7 @@ def main():
             with torch.no_grad():
                 held_loss, held_right = loss_of(*logits_of(model, *lessons.held_out(("live", "trained"))))
             model.train()
-            print(f"{(time.time() - start) / 60:6.1f} min  step {step}  loss {running:.4f} chosen right {right:.4f}  "
+            print(f"{(time.time() - start) / 60:6.1f} min  step {step}  loss {running:.4f} chosen right {right:.4f}  frames counted {counted:.3f}  "
                   f"held out {held_loss.item():.4f} {held_right:.4f}", flush=True)
             torch.save(model.state_dict(), f"{o.folder}/text.pt")
     torch.save(model.state_dict(), f"{o.folder}/text.pt")

@@ -120,7 +120,7 @@ static void keep(const struct place *place, const char *folder, const struct nj_
     if (status == NJ_OK)
         drop_oldest(folder, place->name);
     else
-        nj_log(NJ_LOG_INFO, "the head of the prompt is not kept for the next run: %s", why.text);
+        nj_log(NJ_LOG_DEBUG, "the head of the prompt is not kept for the next run: %s", why.text);
 }
 
 nj_status nj_prompt_head_feed(struct nj_engine *engine, const char *folder, const int32_t *ids, size_t count, struct nj_sequence *sequence,

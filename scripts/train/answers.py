@@ -51,6 +51,10 @@ class Pieces:
     def choice(self, value):
         self.pieces.append([json.dumps(value), True])
 
+    def ends(self, text):
+        """Forced, but that a list ends here and does not go on was chosen: a piece of its own, whose first tokens count."""
+        self.pieces.append([text, False])
+
     def list(self):
         return [(text, choice) for text, choice in self.pieces if text]
 
@@ -92,7 +96,7 @@ def answer(event, cells, dialect):
         else:
             p.forced('"')
             p.pieces.append([f'{VIEW[label]}"', False])
-        p.forced(']}}')
+        p.ends(']}}')
     p.forced('],"review":{"review_needed":')
     p.choice(bool(reasons))
     p.forced(',"priority":')
@@ -101,13 +105,13 @@ def answer(event, cells, dialect):
         p.forced(',"reasons":[')
         for j, word in enumerate(reasons[:5 if trained else 2]):
             if j:
-                p.forced(",")
+                p.ends(",")
             if trained:
                 p.choice(word)
             else:
                 p.forced('"')
                 p.pieces.append([f'{WORDS[word]}"', False])
-        p.forced(']}')
+        p.ends(']}')
     else:
         p.forced('"none","reasons":[]}')
     p.forced(',"grounding":{')

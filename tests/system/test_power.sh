@@ -156,7 +156,8 @@ for signal in TERM KILL; do
     same "SIG$signal in the middle: the next wake is armed" yes "$(armed)"
 done
 
-# A card that was away is read when it is back.
+# A card that was away is read when it is back. What the kills above left waiting is read first, while its pictures are there.
+"$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" run --once --force >/dev/null 2>&1
 rm -r "$SCRATCH/card"/*
 more 7
 "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" watch --once

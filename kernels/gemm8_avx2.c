@@ -1,5 +1,6 @@
 /* int4 weights x 8-bit activations on AVX2 (power-saver mode): vpmaddubsw of four weights (0..15) and four activations. Pairs are at most 2 * 15 * 127
  * = 3810, so eight of them fit in 16 bits: 32 columns are summed in int16, then widened. */
+#include "kernels/direct_avx2.h"
 #include "kernels/forms_avx2.h"
 #include "kernels/gemm.h"
 #include "kernels/simd_avx2.h"
@@ -151,31 +152,17 @@ NJ_INLINE void direct_streams(const int n, const struct nj_direct *job, uint32_t
     }
 }
 
-static void direct_one(const struct nj_direct *job)
-{
-    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++) {
-        uint32_t s = 0;
-        for (; s + 4 <= job->streams; s += 4)
-            direct_streams(4, job, s, g);
-        for (; s + 2 <= job->streams; s += 2)
-            direct_streams(2, job, s, g);
-        if (s < job->streams)
-            direct_streams(1, job, s, g);
-    }
-}
-
 /* Tokens [from, from + n) of a tile of `all`: 16 rows, nibbles opened on the way. */
-NJ_INLINE void direct_16xn(const int n, const struct nj_direct *job, uint32_t stream, uint32_t g, int from, const float *scales)
+NJ_INLINE void direct_16xn(const int n, const int all, const int from, const struct nj_direct *job, uint32_t stream, uint32_t g, const float *scales)
 {
     const struct nj_act *a     = job->act;
-    const size_t         all   = a->tokens;
     const uint8_t       *w     = job->blocks[stream] + (size_t)g * a->group * 8;
-    const int32_t       *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * all) + from;
+    const int32_t       *words = (const int32_t *)(const void *)(a->values + (size_t)g * a->group * (size_t)all) + from;
     const __m256i        mask  = _mm256_set1_epi8(15);
     __m256i              total[4][2];
     NJ_UNROLL
     for (int t = 0; t < n; t++)
-        total[t][0] = total[t][1] = _mm256_set1_epi32(a->start[g * all + (size_t)(from + t)]);
+        total[t][0] = total[t][1] = _mm256_set1_epi32(a->start[g * a->tokens + (uint32_t)(from + t)]);
     for (uint32_t c = 0; c < a->group; c += 4 * STEPS) {
         __m256i sum[4][2];
         NJ_UNROLL
@@ -203,48 +190,12 @@ NJ_INLINE void direct_16xn(const int n, const struct nj_direct *job, uint32_t st
             total[t][1] = widen(sum[t][1], total[t][1]);
         }
     }
-    flush(n, total, scales, a->scale + g * all + from, g == 0, job->sums + ((size_t)stream * all + (size_t)from) * 16, 16);
-}
-
-NJ_INLINE void direct_of(const int first, const int second, const struct nj_direct *job)
-{
-    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++)
-        for (uint32_t s = 0; s < job->streams; s++) {
-            float scales[16];
-            nj_direct_scales_avx2(job, s, g, scales);
-            direct_16xn(first, job, s, g, 0, scales);
-            if (second)
-                direct_16xn(second, job, s, g, first, scales);
-        }
+    flush(n, total, scales, a->scale + g * a->tokens + from, g == 0, job->sums + ((size_t)stream * (size_t)all + (size_t)from) * 16, 16);
 }
 
 static void direct_8(const struct nj_direct *job)
 {
-    switch (job->act->tokens) {
-    case 1:
-        direct_one(job);
-        break;
-    case 2:
-        direct_of(2, 0, job);
-        break;
-    case 3:
-        direct_of(3, 0, job);
-        break;
-    case 4:
-        direct_of(4, 0, job);
-        break;
-    case 5:
-        direct_of(3, 2, job);
-        break;
-    case 6:
-        direct_of(3, 3, job);
-        break;
-    case 7:
-        direct_of(4, 3, job);
-        break;
-    default:
-        direct_of(4, 4, job);
-    }
+    nj_direct_8(job, direct_streams, direct_16xn);
 }
 
 static const struct nj_gemm_form form = {open_chunk, tile_16x4, direct_8, nj_store_avx2, nj_store_gelu_up_avx2, 8};

@@ -1,4 +1,5 @@
 /* int4 weights x 16-bit activations on AVX2: vpmaddwd of a pair of weights and a pair of activations, and vpaddd. */
+#include "kernels/direct_avx2.h"
 #include "kernels/forms_avx2.h"
 #include "kernels/gemm.h"
 #include "kernels/products_avx2.h"
@@ -227,19 +228,6 @@ NJ_INLINE void direct_streams(const int n, const struct nj_direct *job, uint32_t
     }
 }
 
-static void direct_one(const struct nj_direct *job)
-{
-    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++) {
-        uint32_t s = 0;
-        for (; s + 4 <= job->streams; s += 4)
-            direct_streams(4, job, s, g);
-        for (; s + 2 <= job->streams; s += 2)
-            direct_streams(2, job, s, g);
-        if (s < job->streams)
-            direct_streams(1, job, s, g);
-    }
-}
-
 /* Tokens [from, from + n) of a tile of `all`, 16 rows, nibbles opened on the way. */
 NJ_INLINE void direct_16xn(const int n, const int all, const int from, const struct nj_direct *job, uint32_t s, uint32_t g,
                            const float *scales)
@@ -269,46 +257,9 @@ NJ_INLINE void direct_16xn(const int n, const int all, const int from, const str
     flush_16xn(n, sum, scales, a->scale + g * a->tokens + from, g == 0, job->sums + ((size_t)s * (size_t)all + (size_t)from) * 16, 16);
 }
 
-/* More than four tokens go in two halves: opening a group again, now from the first-level cache, costs less than a load of each activation for every eight rows. */
-NJ_INLINE void direct_of(const int first, const int second, const struct nj_direct *job)
-{
-    for (uint32_t g = 0; g < job->act->padded / job->act->group; g++)
-        for (uint32_t s = 0; s < job->streams; s++) {
-            float scales[16];
-            nj_direct_scales_avx2(job, s, g, scales);
-            direct_16xn(first, first + second, 0, job, s, g, scales);
-            if (second)
-                direct_16xn(second, first + second, first, job, s, g, scales);
-        }
-}
-
 static void direct_8(const struct nj_direct *job)
 {
-    switch (job->act->tokens) {
-    case 1:
-        direct_one(job);
-        break;
-    case 2:
-        direct_of(2, 0, job);
-        break;
-    case 3:
-        direct_of(3, 0, job);
-        break;
-    case 4:
-        direct_of(4, 0, job);
-        break;
-    case 5:
-        direct_of(3, 2, job);
-        break;
-    case 6:
-        direct_of(3, 3, job);
-        break;
-    case 7:
-        direct_of(4, 3, job);
-        break;
-    default:
-        direct_of(4, 4, job);
-    }
+    nj_direct_8(job, direct_streams, direct_16xn);
 }
 
 /* ---- results ---- */

@@ -208,8 +208,8 @@ nj_status nj_tokenizer_open(const char *path, struct nj_tokenizer **out, struct 
         status = nj_tokenizer_from_json(file, root, out, error);
     json_decref(root);
 #ifdef __GLIBC__
-    malloc_trim(
-        0); /* the tree of such a file is hundreds of thousands of small pieces; free as they are, they would stay resident (180 MiB) */
+    /* The tree of such a file is hundreds of thousands of small pieces; free as they are, they would stay resident (180 MiB). */
+    malloc_trim(0);
 #endif
     return status;
 }

@@ -52,7 +52,7 @@ class Pieces:
         self.pieces.append([json.dumps(value), True])
 
     def ends(self, text):
-        """Forced, but that a list ends here and does not go on was chosen: a piece of its own, whose first tokens count."""
+        """Forced, but that a list ends here, or goes on, was chosen: a piece of its own, whose first tokens count."""
         self.pieces.append([text, False])
 
     def list(self):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from answers import KINDS, SHARES, conversation
-from events import CELLS, HEADS, STATE, YOUNG_FLAG
+from events import CELLS, SPECIES, STATE, YOUNG_FLAG
 from vision import features
 
 
@@ -39,19 +39,25 @@ class Questions:
         return self.known[text]
 
     def make(self, question, pieces):
+        """The answer is encoded whole, as the station forces it; a token belongs to the piece where it ends."""
         around = [self.ids["<|image>"]] + [self.ids["<|image|>"]] * CELLS + [self.ids["<image|>"]]
         ids = []
         for id in self.encode(question):
             ids += around if id == self.ids["<|image|>"] else [id]
         weights = [0.0] * len(ids)
-        for i, (text, choice) in enumerate(pieces):
-            piece = self.encode(text)
-            ids += piece
-            # A list or a free string may end here: the first tokens of what follows a choice are chosen too.
-            forced = [self.AFTER_CHOICE if i else self.FORCED] * 2 + [self.FORCED] * len(piece)
-            chosen = self.COUNT if i and pieces[i - 1][0].endswith('"bin":') else self.CHOSEN
-            weights += [chosen] * len(piece) if choice else forced[:len(piece)]
-        return ids + [self.ids["<turn|>"]], weights + [self.AFTER_CHOICE]
+        answer = self.tokenizer.encode("".join(text for text, _ in pieces))
+        ends = np.cumsum([len(text) for text, _ in pieces])
+        last, place = -1, 0
+        for at in np.searchsorted(ends, [end for _, end in answer.offsets]):
+            place = place + 1 if at == last else 0
+            last = at
+            if pieces[at][1]:
+                weights.append(self.COUNT if at and pieces[at - 1][0].endswith('"bin":') else self.CHOSEN)
+            elif place == 0 and pieces[at][0].startswith("]"): # that a list ends or goes on is chosen, too
+                weights.append(self.CHOSEN)
+            else: # and so may be that a free string ends
+                weights.append(self.AFTER_CHOICE if at and place < 2 else self.FORCED)
+        return ids + answer.ids + [self.ids["<turn|>"]], weights + [self.AFTER_CHOICE]
 
 
 def batch(rows, features_of_all):
@@ -67,25 +73,25 @@ def batch(rows, features_of_all):
 
 
 LOOK_LAYERS = 2 # below the first full layer, whose keys and values are what later positions see of far pictures
-HEADS_MOST = 11
+COUNT_MOST = 11
 
 
 class Looks(torch.nn.Module):
-    """What the position behind each picture is to know of it, read off its hidden state below the first full layer: the heads in the frame, the postures,
+    """What the position behind each picture is to know of it, read off its hidden state below the first full layer: how many of each species, the postures,
     whether there are young. It puts into a few thousand steps what single digits of answers would take tens of thousands for; thrown away afterwards."""
 
     def __init__(self, hidden):
         super().__init__()
-        self.count, self.rest = torch.nn.Linear(hidden, HEADS_MOST + 1), torch.nn.Linear(hidden, 5)
+        self.count, self.rest = torch.nn.Linear(hidden, len(SPECIES) * (COUNT_MOST + 1)), torch.nn.Linear(hidden, 5)
 
-    def loss(self, hidden, cells):
-        """hidden: [frames][hidden]; cells: [frames][planes][soft tokens]"""
-        heads = cells[:, HEADS].sum(-1).clamp(max=HEADS_MOST)
-        state = cells[:, STATE]
+    def loss(self, hidden, cells, counts):
+        """hidden: [frames][hidden]; cells: [frames][planes][soft tokens]; counts: [frames][species]"""
+        animals, state = counts.clamp(max=COUNT_MOST), cells[:, STATE]
         rest = [((state > 0) & (state % YOUNG_FLAG == posture)).any(-1) for posture in range(1, 5)] + [(state >= YOUNG_FLAG).any(-1)]
-        counts = self.count(hidden)
-        self.right = (counts.argmax(-1) == heads)[heads > 0].float().mean().item()
-        return F.cross_entropy(counts, heads) + F.binary_cross_entropy_with_logits(self.rest(hidden), torch.stack(rest, -1).float())
+        guesses = self.count(hidden).reshape(len(hidden), len(SPECIES), COUNT_MOST + 1)
+        self.right = (guesses.argmax(-1) == animals)[animals > 0].float().mean().item()
+        loss = len(SPECIES) * F.cross_entropy(guesses.flatten(0, 1), animals.flatten())
+        return loss + F.binary_cross_entropy_with_logits(self.rest(hidden), torch.stack(rest, -1).float())
 
 
 def logits_of(model, x, weights, seen, behind=None):
@@ -133,7 +139,8 @@ class Lessons:
             self.waiting = [rows[i:i + self.rows] for i in self.random.permutation(8) * self.rows]
         rows = self.waiting.pop()
         frames = [slice(event["frame"], event["frame"] + event["frame_count"]) for event, _, _ in rows]
-        self.cells = torch.from_numpy(np.concatenate([self.events.cells[f] for f in frames])).long() # of the frames of the batch, in order
+        # Of the frames of the batch, in order.
+        self.cells, self.counts = (torch.from_numpy(np.concatenate([plane[f] for f in frames])).long() for plane in (self.events.cells, self.events.counts))
         x, weights, seen = batch(rows, self.seen)
         return x, weights, seen * (1 + 0.05 * torch.randn_like(seen))
 

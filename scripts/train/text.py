@@ -72,7 +72,7 @@ def main():
         optimiser.set_rate(rate_at(o.rate, share, step))
         logits, labels, weight, behind = logits_of(model, *lessons.next(), ids["<image|>"])
         loss, good = loss_of(logits, labels, weight)
-        optimiser.step(loss + 0.1 * looks.loss(behind, lessons.cells))
+        optimiser.step(loss + 0.1 * looks.loss(behind, lessons.cells, lessons.counts))
         counted = 0.98 * counted + 0.02 * looks.right
         step += 1
         running, right = (0.98 * running + 0.02 * loss.item(), 0.98 * right + 0.02 * good) if step > 1 else (loss.item(), good)
@@ -81,7 +81,7 @@ def main():
             with torch.no_grad():
                 held_loss, held_right = loss_of(*logits_of(model, *lessons.held_out(("live", "trained"))))
             model.train()
-            print(f"{(time.time() - start) / 60:6.1f} min  step {step}  loss {running:.4f} chosen right {right:.4f}  frames counted {counted:.3f}  "
+            print(f"{(time.time() - start) / 60:6.1f} min  step {step}  loss {running:.4f} chosen right {right:.4f}  counted in frames {counted:.3f}  "
                   f"held out {held_loss.item():.4f} {held_right:.4f}", flush=True)
             torch.save(model.state_dict(), f"{o.folder}/text.pt")
     torch.save(model.state_dict(), f"{o.folder}/text.pt")

@@ -1,5 +1,5 @@
 """Step 1: the vision tower learns what each soft token shows: which species covers it, how many heads are in it, what the animal in it does and whether
-it is young; and how many animals the whole frame shows. The linear heads on the features are thrown away afterwards.
+it is young; and how many animals of each species the whole frame shows. The linear heads on the features are thrown away afterwards.
 
     vision.py EVENTS_DIR OUT.pt --minutes M [--resume]
 Samples from whatever has been drawn so far, so drawing and learning may run side by side."""
@@ -91,9 +91,10 @@ class Heads(torch.nn.Module):
         self.cover, self.heads = torch.nn.Linear(hidden, KINDS), torch.nn.Linear(hidden, HEADS_MOST + 1)
         self.posture, self.young = torch.nn.Linear(hidden, 4), torch.nn.Linear(hidden, 1)
         self.count = torch.nn.Linear(hidden, COUNT_MOST + 1)
+        self.of_species = torch.nn.Linear(hidden, len(SPECIES) * (COUNT_MOST + 1))
 
-    def loss(self, seen, cells, whole):
-        """Summed over what is asked. seen: [n][soft tokens][hidden]; cells: [n][planes][soft tokens]; whole: frames, not cut-outs"""
+    def loss(self, seen, cells, counts):
+        """Summed over what is asked. seen: [n][soft tokens][hidden]; cells: [n][planes][soft tokens]; counts: [n][species], None of cut-outs"""
         cells = torch.from_numpy(cells).long()
         rare = torch.ones(KINDS)
         rare[0] = 0.25
@@ -106,30 +107,38 @@ class Heads(torch.nn.Module):
             state = cells[:, STATE][known]
             loss = loss + 0.5 * F.cross_entropy(self.posture(seen[known]), state % YOUNG_FLAG - 1)
             loss = loss + 0.5 * F.binary_cross_entropy_with_logits(self.young(seen[known])[:, 0], (state >= YOUNG_FLAG).float(), pos_weight=torch.tensor(8.0))
-        if whole:
-            loss = loss + 0.5 * F.cross_entropy(self.count(seen.mean(1)), cells[:, HEADS].sum(-1).clamp(max=COUNT_MOST))
+        if counts is not None:
+            counts, mean = torch.from_numpy(counts), seen.mean(1)
+            loss = loss + F.cross_entropy(self.count(mean), counts.sum(-1).clamp(max=COUNT_MOST))
+            loss = loss + len(SPECIES) * F.cross_entropy(self.species_counts(mean).flatten(0, 1), counts.flatten().clamp(max=COUNT_MOST))
         return loss
+
+    def species_counts(self, mean):
+        return self.of_species(mean).reshape(len(mean), len(SPECIES), COUNT_MOST + 1)
 
 
 def score(model, heads, events, frames):
-    """Shares of what is right: species of covered tokens, false alarms, frames by heads summed and by the mean, posture, young found, young invented."""
+    """Shares of what is right: species of covered tokens, false alarms, animals of a frame by the mean, and of each species there; the same where two are;
+    posture, young found, young invented."""
     model.eval()
     guesses, truths = [], []
     with torch.no_grad():
         for at in range(0, len(frames), 16):
             rows = np.sort(frames[at:at + 16])
             seen = features(model, np.asarray(events.frames[rows]))
-            guesses.append([heads.cover(seen).argmax(-1), heads.heads(seen).argmax(-1), heads.posture(seen).argmax(-1), heads.young(seen)[..., 0] > 0,
-                            heads.count(seen.mean(1)).argmax(-1)])
+            guesses.append([heads.cover(seen).argmax(-1), heads.posture(seen).argmax(-1), heads.young(seen)[..., 0] > 0,
+                            heads.count(seen.mean(1)).argmax(-1), heads.species_counts(seen.mean(1)).argmax(-1)])
             truths.append(torch.from_numpy(np.asarray(events.cells[rows])).long())
     model.train()
-    cover, found, posture, young, count = (torch.cat(parts) for parts in zip(*guesses))
+    cover, posture, young, count, of_species = (torch.cat(parts) for parts in zip(*guesses))
     truth = torch.cat(truths)
     covered, known, small = truth[:, COVER] > 0, truth[:, STATE] > 0, truth[:, STATE] >= YOUNG_FLAG
-    animals = truth[:, HEADS].sum(-1).clamp(max=COUNT_MOST)
-    some = animals > 0
-    rates = {"covered": (cover == truth[:, COVER])[covered], "false": (cover > 0)[~covered], "heads": (found.sum(-1).clamp(max=COUNT_MOST) == animals)[some],
-             "count": (count == animals)[some], "posture": (posture == truth[:, STATE] % YOUNG_FLAG - 1)[known], "young": young[small], "not young": ~young[known & ~small]}
+    animals = torch.from_numpy(events.counts[np.sort(frames)]).clamp(max=COUNT_MOST)
+    there, all = animals > 0, animals.sum(-1).clamp(max=COUNT_MOST)
+    two = there & (there.sum(-1, keepdim=True) > 1)
+    rates = {"covered": (cover == truth[:, COVER])[covered], "false": (cover > 0)[~covered], "count": (count == all)[all > 0],
+             "of species": (of_species == animals)[there], "of two": (of_species == animals)[two], "invented": (of_species > 0)[~there],
+             "posture": (posture == truth[:, STATE] % YOUNG_FLAG - 1)[known], "young": young[small], "not young": ~young[known & ~small]}
     return "  ".join(f"{name} {rate.float().mean().item():.3f}" for name, rate in rates.items())
 
 
@@ -153,7 +162,7 @@ def main():
     if o.resume and os.path.exists(o.out):
         saved = torch.load(o.out)
         model.load_state_dict(saved["model"], strict=False)
-        heads.load_state_dict(saved["heads"])
+        heads.load_state_dict(saved["heads"], strict=False)
     parts = [model.model.vision_tower, model.model.embed_vision]
     parameters = [pair for part in parts for pair in part.named_parameters()] + list(heads.named_parameters())
     optimiser = Optimiser(parameters, o.rate)
@@ -169,7 +178,7 @@ def main():
         frames, cells = augment(frames, cells, random)
         if share < o.cut_out: # then whole frames, as they will come
             frames, cells, corners = cut_out(frames, cells, random)
-        loss = heads.loss(features(model, frames, corners), cells, corners is None)
+        loss = heads.loss(features(model, frames, corners), cells, events.counts[rows] if corners is None else None)
         optimiser.step(loss)
         step, seen, running = step + 1, seen + len(rows), 0.98 * running + 0.02 * loss.item() if step else loss.item()
         if step % 250 == 0:

@@ -30,7 +30,7 @@ static float daylight(float hour)
     return height <= 0 ? 0 : 0.35f + 0.65f * powf(height, 0.6f);
 }
 
-void event_make(struct event *event, uint32_t site_seed, uint32_t seed, int hour)
+void event_make(struct event *event, uint32_t site_seed, uint32_t seed, int hour, float pairs)
 {
     static const int counts[] = {1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8, 10, 12, 14};
     struct stream    s        = {hash(site_seed, seed, 77), 0};
@@ -48,7 +48,7 @@ void event_make(struct event *event, uint32_t site_seed, uint32_t seed, int hour
         event->wind = next_unit(&s); /* what set it off */
         return;
     }
-    int species_count = next_unit(&s) < 0.13f ? 2 : 1, wanted = counts[next_below(&s, 20)];
+    int species_count = next_unit(&s) < pairs ? 2 : 1, wanted = counts[next_below(&s, 20)];
     for (int kind = 0; kind < species_count; kind++) {
         enum species species = (enum species)next_below(&s, SPECIES_COUNT);
         if (event->animal_count && event->animals[0].species == species)

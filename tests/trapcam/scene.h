@@ -22,8 +22,10 @@ struct event {
     int           young; /* how many of them */
 };
 
-/* What a plausible event of this site looks like. `hour` -1: any hour. */
-void event_make(struct event *event, uint32_t site_seed, uint32_t seed, int hour);
+#define PAIRS 0.13f /* share of the events with animals where a second species has come along */
+
+/* What a plausible event of this site looks like. `hour` -1: any hour. pairs: PAIRS, or another share. */
+void event_make(struct event *event, uint32_t site_seed, uint32_t seed, int hour, float pairs);
 
 /* Draws frame `frame` (0-based). The canvas sets the size; shapes scale with it. Labels are 1 + the animal's index, and HEAD_LABEL on its head. */
 void event_draw(const struct event *event, int frame, struct canvas *canvas);

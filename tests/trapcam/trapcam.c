@@ -10,7 +10,8 @@
  *   --size WxH     of the pictures (960x720)             --site NAME     site code in the truth (A01)
  *   --sites N      spread over so many views (card: 1, stream: 1000)
  *   --first N      number of the first event (0): a later stretch of the same series
- *   --soft N       stream: soft tokens a picture (70) */
+ *   --soft N       stream: soft tokens a picture (70)
+ *   --pairs SHARE  of the events with animals, how many show a second species (0.13) */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -29,6 +30,7 @@ struct options {
     const char *folder, *site;
     uint32_t    seed, sites, first, soft;
     int         stream, events, width, height;
+    float       pairs;
 };
 
 #define FIRST_DAY 16556 /* 2015-05-01 */
@@ -36,7 +38,7 @@ struct options {
 struct frame {
     uint8_t *jpeg;
     size_t   jpeg_size;
-    uint8_t  cells[TRUTH_PLANES * 1120];
+    uint8_t  cells[TRUTH_PLANES * 1120], counts[SPECIES_COUNT];
 };
 
 static int draw_frames(const struct options *options, const struct event *event, uint32_t number, int64_t taken_at, struct canvas *canvas,
@@ -62,6 +64,7 @@ static int draw_frames(const struct options *options, const struct event *event,
         ok = card_encode(canvas, &shot, 62 + (int)(unit(event->seed, 8, 8) * 28), &frames[f].jpeg, &frames[f].jpeg_size);
         truth_look(seen, event, canvas);
         truth_cells(event, canvas, columns, rows, frames[f].cells);
+        truth_frame(event, canvas, frames[f].counts);
     }
     return ok;
 }
@@ -90,9 +93,26 @@ static void add_questions(struct nj_text *out, const struct nj_event *claims, co
     nj_text_free(&first);
 }
 
+/* ,"frames":[{"zebra":3},…]: what counts in each frame. */
+static void add_frames(struct nj_text *out, const struct event *event, const struct frame *frames)
+{
+    nj_text_add(out, ",\"frames\":[");
+    for (int f = 0; f < event->frames; f++) {
+        const char *between = "";
+        nj_text_add(out, f ? ",{" : "{");
+        for (int s = 0; s < SPECIES_COUNT; s++)
+            if (frames[f].counts[s]) {
+                nj_text_addf(out, "%s\"%s\":%u", between, species_facts[s].label, frames[f].counts[s]);
+                between = ",";
+            }
+        nj_text_add(out, "}");
+    }
+    nj_text_add(out, "]");
+}
+
 /* The line of truth about an event, without its closing brace. */
-static void describe(struct nj_text *out, const struct options *options, const struct event *event, const struct seen *seen,
-                     uint32_t number, int64_t taken_at)
+static void describe(struct nj_text *out, const struct options *options, const struct event *event, const struct frame *frames,
+                     const struct seen *seen, uint32_t number, int64_t taken_at)
 {
     static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
     char              id[13]    = "NJ", time[NJ_TIME_TEXT];
@@ -104,8 +124,10 @@ static void describe(struct nj_text *out, const struct options *options, const s
         .event_id = id, .site_id = options->site, .local_datetime = time, .hour = event->hour, .frame_count = (unsigned)event->frames};
     truth_event(event, seen, &claims);
     truth_add(out, &claims, event, &record, number);
-    if (options->stream)
+    if (options->stream) {
+        add_frames(out, event, frames);
         add_questions(out, &claims, &record);
+    }
 }
 
 static nj_status put_stream(const struct options *options, const struct event *event, const struct frame *frames,
@@ -177,7 +199,7 @@ static nj_status run(const struct options *options, struct nj_error *error)
         uint32_t       site      = hash(options->seed, number % options->sites, 101);
         /* A card tells the story of one day and night in order; a stream is a shuffled year. */
         int hour = options->stream ? -1 : (int)(6 + (int64_t)i * 24 / options->events) % 24;
-        event_make(&event, site, hash(options->seed, number, 102), hour);
+        event_make(&event, site, hash(options->seed, number, 102), hour, options->pairs);
         int64_t day =
             options->stream ? FIRST_DAY + (int64_t)(hash(number, 1, 1) % 365) : FIRST_DAY + (6 + (int64_t)i * 24 / options->events) / 24;
         int64_t taken_at = day * 86400 + event.hour * 3600 + event.minute * 60 + event.second;
@@ -187,7 +209,7 @@ static nj_status run(const struct options *options, struct nj_error *error)
         if (!draw_frames(options, &event, number, taken_at, &canvas, frames, &seen))
             status = nj_fail(error, "no memory for a picture of %d x %d", options->width, options->height);
         if (status == NJ_OK)
-            describe(&truth, options, &event, &seen, number, taken_at);
+            describe(&truth, options, &event, frames, &seen, number, taken_at);
         if (status == NJ_OK)
             status = options->stream ? put_stream(options, &event, frames, &truth, error)
                                      : put_card(options, &event, frames, &truth, &pictures, truth_file, error);
@@ -232,14 +254,14 @@ static nj_status list_truth(const char *path, struct nj_error *error)
 static int usage(void)
 {
     fputs(
-        "usage: trapcam card DIR | trapcam stream  [--seed N] [--events N] [--size WxH] [--site NAME] [--sites N] [--first N] [--soft N]\n",
+        "usage: trapcam card DIR | trapcam stream  [--seed N] [--events N] [--size WxH] [--site NAME] [--sites N] [--first N] [--soft N]\n               [--pairs SHARE]\n",
         stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    struct options  options = {.site = "A01", .seed = 1, .sites = 1, .soft = 70, .events = 40, .width = 960, .height = 720};
+    struct options  options = {.site = "A01", .seed = 1, .sites = 1, .soft = 70, .events = 40, .width = 960, .height = 720, .pairs = PAIRS};
     struct nj_error error   = {{0}};
     int             at      = 2;
     if (argc < 2)
@@ -271,6 +293,8 @@ int main(int argc, char **argv)
             options.soft = (uint32_t)strtoul(value, NULL, 10);
         else if (!strcmp(name, "--site"))
             options.site = value;
+        else if (!strcmp(name, "--pairs"))
+            options.pairs = strtof(value, NULL);
         else if (strcmp(name, "--size") || sscanf(value, "%dx%d", &options.width, &options.height) != 2)
             return usage();
     }

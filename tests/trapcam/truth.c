@@ -65,6 +65,15 @@ void truth_look(struct seen *seen, const struct event *event, const struct canva
         seen->largest[s] = species[s] > seen->largest[s] ? species[s] : seen->largest[s];
 }
 
+void truth_frame(const struct event *event, const struct canvas *canvas, uint8_t counts[SPECIES_COUNT])
+{
+    struct sight sights[MAX_ANIMALS];
+    sights_of(event, canvas, sights);
+    memset(counts, 0, SPECIES_COUNT);
+    for (int i = 0; i < event->animal_count; i++)
+        counts[event->animals[i].species] = (uint8_t)(counts[event->animals[i].species] + (sights[i].counts != 0));
+}
+
 static void look_at_species(const struct event *event, enum species species, const struct seen *seen, struct nj_detection *out)
 {
     int count = 0, young = 0, pose[4] = {0}, best = -1;

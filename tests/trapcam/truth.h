@@ -26,6 +26,9 @@ void truth_event(const struct event *event, const struct seen *seen, struct nj_e
 void truth_add(struct nj_text *out, const struct nj_event *claims, const struct event *event, const struct nj_event_record *record,
                uint32_t number);
 
+/* How many animals of each species count in this frame alone. */
+void truth_frame(const struct event *event, const struct canvas *canvas, uint8_t counts[SPECIES_COUNT]);
+
 /* What one frame shows in each soft token, [TRUTH_PLANES][rows][columns]:
  *   0  0, or 1 + the species that covers most of it, if that is enough
  *   1  how many animals have their head there (their middle, if no head is to be seen), of those that count in this frame alone

@@ -20,7 +20,6 @@
 
 #define MAX_LABELS  (256u << 20)
 #define MAX_PICTURE (64u << 20)
-#define SOFT_TOKENS 280
 
 struct evaluation {
     struct nj_cli        *cli;
@@ -262,7 +261,7 @@ static nj_status score_event(struct evaluation *e, const json_t *row, unsigned n
                                                    .hour           = time && strlen(time) >= 13 ? atoi(time + 11) : -1,
                                                    .frame_count    = count},
                                    .frames      = frames,
-                                   .soft_tokens = e->cli->conf.model.soft_tokens ? (uint32_t)e->cli->conf.model.soft_tokens : SOFT_TOKENS};
+                                   .soft_tokens = e->cli->conf.model.soft_tokens ? (uint32_t)e->cli->conf.model.soft_tokens : NJ_GEMMA_SOFT_TOKENS};
     if (status == NJ_OK)
         status = nj_reader_read(e->reader, &burst, 1, &reading, error);
     if (status == NJ_OK) {

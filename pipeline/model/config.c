@@ -298,7 +298,7 @@ nj_status nj_config_parse(const json_t *config, const json_t *generation, struct
         return status;
     NJ_TRY(read_ids(config, text ? text : config, out, error));
     NJ_TRY(read_eos(config, text ? text : config, generation, out, error));
-    NJ_TRY(read_size(config, "vision_soft_tokens_per_image", 1, 65536, 280, &out->default_soft_tokens, error));
+    NJ_TRY(read_size(config, "vision_soft_tokens_per_image", 1, 65536, NJ_GEMMA_SOFT_TOKENS, &out->default_soft_tokens, error));
     return nj_config_finish(out, error);
 }
 

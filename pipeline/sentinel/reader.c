@@ -463,11 +463,19 @@ static uint64_t seed_of(const struct nj_reader *reader, const char *event_id)
     return hash;
 }
 
+/* The plan reckons with what Gemma 4 sees by itself. A model whose own number is smaller was taught with that many, and reads more of them worse. */
+static uint32_t soft_tokens_of(const struct nj_reader *reader, const struct nj_burst_input *burst)
+{
+    uint32_t own = nj_engine_weights(reader->engine)->config.default_soft_tokens;
+    bool     few = reader->conf->model.soft_tokens == 0 && own < NJ_GEMMA_SOFT_TOKENS;
+    return few && burst->soft_tokens > own ? own : burst->soft_tokens;
+}
+
 static nj_status begin(struct nj_reader *reader, const struct nj_burst_input *burst, struct nj_work *work, struct nj_reading *reading,
                        struct nj_error *error)
 {
     struct nj_error why = {{0}};
-    *work               = (struct nj_work){.burst = burst, .soft_tokens = burst->soft_tokens};
+    *work               = (struct nj_work){.burst = burst, .soft_tokens = soft_tokens_of(reader, burst)};
     nj_random_seed(&work->random, seed_of(reader, burst->record.event_id));
     if (burst->record.frame_count < 1 || burst->record.frame_count > NJ_READER_MAX_FRAMES)
         return nj_fail(error, "event %s: %u frames, 1 to %d can be read together", burst->record.event_id, burst->record.frame_count,

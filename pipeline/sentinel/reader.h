@@ -25,7 +25,7 @@ struct nj_reader;
 struct nj_burst_input {
     struct nj_event_record   record;
     const struct nj_picture *frames; /* [record.frame_count], upright, in time order */
-    uint32_t                 soft_tokens;
+    uint32_t                 soft_tokens; /* at most, a picture; with [model] soft_tokens = auto a model made for fewer than 280 sees no more than those */
     const char              *told;   /* nj_generation.told of the event's question, or NULL */
     const uint8_t           *parked; /* what an earlier, stopped reading left (nj_reading.parked), or NULL */
     size_t                   parked_size;
@@ -50,7 +50,7 @@ struct nj_reading {
     uint32_t          model_reasons;          /* bits of enum nj_reason: what the second answer gave; those of the first stand in `event` */
     enum nj_priority  priority;               /* highest of rules, probabilities and the model's own */
     bool              review_needed;
-    uint32_t          soft_tokens; /* those asked for, or those that a parked burst had been begun with */
+    uint32_t          soft_tokens; /* those it was read with, at most a picture */
     uint32_t          image_tokens, prompt_tokens, answer_tokens;
     double            vision_seconds; /* that its pictures spent in the vision tower */
     double            prompt_seconds; /* that its prompts took alone, before answers were asked for */

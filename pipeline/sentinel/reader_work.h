@@ -30,7 +30,7 @@ struct nj_reader {
 struct nj_work {
     const struct nj_burst_input *burst;
     float                       *features;                     /* of the frames seen so far; NULL when nothing will read them */
-    uint32_t                     soft_tokens;                  /* of a burst that was parked: those it was begun with */
+    uint32_t                     soft_tokens;                  /* at most, a picture; of a burst that was parked: those it was begun with */
     uint32_t                     frames;                       /* seen so far */
     uint32_t                     counts[NJ_READER_MAX_FRAMES]; /* image positions of each frame */
     uint32_t                     image_tokens;

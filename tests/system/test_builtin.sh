@@ -5,7 +5,7 @@ if ! command -v jq >/dev/null; then
     tap_done
 fi
 "$BUILD/trapcam" card "$SCRATCH/card" --seed 40117 --sites 8 --events 24 >/dev/null
-check "eval reads every event" "$NIGHTJAR" -q --set model.soft_tokens=70 eval "$SCRATCH/card.truth.jsonl" -m models/savanna.nj --json
+check "eval reads every event" "$NIGHTJAR" -q eval "$SCRATCH/card.truth.jsonl" -m models/savanna.nj --json
 cp "$SCRATCH/check.out" "$SCRATCH/score.json"
 check "all answers follow the schema" jq -e '.unread == 0 and .json_valid.rate == 1' "$SCRATCH/score.json"
 check "blank or not is right in nine of ten" jq -e '.blank.rate >= 0.9' "$SCRATCH/score.json"

@@ -10,7 +10,8 @@
 
 /* One token against n streams from `first` on, in turns; n tokens from `from` on of a tile of `all` against one stream. */
 typedef void nj_direct_streams_fn(const int n, const struct nj_direct *job, uint32_t first, uint32_t g);
-typedef void nj_direct_tokens_fn(const int n, const int all, const int from, const struct nj_direct *job, uint32_t stream, uint32_t g, const float *scales);
+typedef void nj_direct_tokens_fn(const int n, const int all, const int from, const struct nj_direct *job, uint32_t stream, uint32_t g,
+                                 const float *scales);
 
 NJ_INLINE void nj_direct_one(const struct nj_direct *job, nj_direct_streams_fn *streams)
 {

@@ -153,7 +153,8 @@ NJ_INLINE void direct_streams(const int n, const struct nj_direct *job, uint32_t
 }
 
 /* Tokens [from, from + n) of a tile of `all`: 16 rows, nibbles opened on the way. */
-NJ_INLINE void direct_16xn(const int n, const int all, const int from, const struct nj_direct *job, uint32_t stream, uint32_t g, const float *scales)
+NJ_INLINE void direct_16xn(const int n, const int all, const int from, const struct nj_direct *job, uint32_t stream, uint32_t g,
+                           const float *scales)
 {
     const struct nj_act *a     = job->act;
     const uint8_t       *w     = job->blocks[stream] + (size_t)g * a->group * 8;

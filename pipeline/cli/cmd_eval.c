@@ -255,13 +255,14 @@ static nj_status score_event(struct evaluation *e, const json_t *row, unsigned n
     for (; status == NJ_OK && count < json_array_size(files); count++)
         status = load_picture(e->card, json_string_value(json_array_get(files, count)), &frames[count], error);
     snprintf(id, sizeof id, "NJ%010u", number);
-    struct nj_burst_input burst = {.record      = {.event_id       = id,
-                                                   .site_id        = e->cli->conf.station.site,
-                                                   .local_datetime = time ? time : "",
-                                                   .hour           = time && strlen(time) >= 13 ? atoi(time + 11) : -1,
-                                                   .frame_count    = count},
-                                   .frames      = frames,
-                                   .soft_tokens = e->cli->conf.model.soft_tokens ? (uint32_t)e->cli->conf.model.soft_tokens : NJ_GEMMA_SOFT_TOKENS};
+    struct nj_burst_input burst = {.record = {.event_id       = id,
+                                              .site_id        = e->cli->conf.station.site,
+                                              .local_datetime = time ? time : "",
+                                              .hour           = time && strlen(time) >= 13 ? atoi(time + 11) : -1,
+                                              .frame_count    = count},
+                                   .frames = frames,
+                                   .soft_tokens =
+                                       e->cli->conf.model.soft_tokens ? (uint32_t)e->cli->conf.model.soft_tokens : NJ_GEMMA_SOFT_TOKENS};
     if (status == NJ_OK)
         status = nj_reader_read(e->reader, &burst, 1, &reading, error);
     if (status == NJ_OK) {

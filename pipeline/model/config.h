@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NJ_MAX_LAYERS 128
-#define NJ_MAX_EOS    8
+#define NJ_MAX_LAYERS        128
+#define NJ_MAX_EOS           8
 #define NJ_GEMMA_SOFT_TOKENS 280 /* that a picture gets where nothing else is said */
 
 struct nj_text_config {

@@ -25,10 +25,10 @@ struct nj_reader;
 struct nj_burst_input {
     struct nj_event_record   record;
     const struct nj_picture *frames; /* [record.frame_count], upright, in time order */
-    uint32_t                 soft_tokens; /* at most, a picture; with [model] soft_tokens = auto a model made for fewer than 280 sees no more than those */
-    const char              *told;   /* nj_generation.told of the event's question, or NULL */
-    const uint8_t           *parked; /* what an earlier, stopped reading left (nj_reading.parked), or NULL */
-    size_t                   parked_size;
+    uint32_t soft_tokens;  /* at most, a picture; with [model] soft_tokens = auto a model made for fewer than 280 sees no more than those */
+    const char    *told;   /* nj_generation.told of the event's question, or NULL */
+    const uint8_t *parked; /* what an earlier, stopped reading left (nj_reading.parked), or NULL */
+    size_t         parked_size;
 };
 
 /* What came of it. Release with nj_reading_free. */

@@ -59,7 +59,7 @@ static bool fits(const struct nj_reader *reader, const struct nj_work *work, con
 nj_status nj_work_take_up(const struct nj_reader *reader, struct nj_work *work, struct nj_error *error)
 {
     const struct nj_burst_input *burst = work->burst;
-    const uint32_t               asked  = work->soft_tokens;
+    const uint32_t               asked = work->soft_tokens;
     uint8_t                      key[NJ_PARK_KEY];
     struct nj_park              *park   = &work->parked;
     nj_status                    status = nj_park_read(burst->parked, burst->parked_size, nj_engine_identity(reader->engine), park, error);

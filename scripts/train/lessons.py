@@ -89,7 +89,8 @@ class Looks(torch.nn.Module):
         animals, state = counts.clamp(max=COUNT_MOST), cells[:, STATE]
         rest = [((state > 0) & (state % YOUNG_FLAG == posture)).any(-1) for posture in range(1, 5)] + [(state >= YOUNG_FLAG).any(-1)]
         guesses = self.count(hidden).reshape(len(hidden), len(SPECIES), COUNT_MOST + 1)
-        self.right = (guesses.argmax(-1) == animals)[animals > 0].float().mean().item()
+        there = animals > 0
+        self.right = ((guesses.argmax(-1) == animals) & there).sum().item() / max(1, there.sum().item())
         loss = len(SPECIES) * F.cross_entropy(guesses.flatten(0, 1), animals.flatten())
         return loss + F.binary_cross_entropy_with_logits(self.rest(hidden), torch.stack(rest, -1).float())
 

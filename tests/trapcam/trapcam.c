@@ -253,9 +253,9 @@ static nj_status list_truth(const char *path, struct nj_error *error)
 
 static int usage(void)
 {
-    fputs(
-        "usage: trapcam card DIR | trapcam stream  [--seed N] [--events N] [--size WxH] [--site NAME] [--sites N] [--first N] [--soft N]\n               [--pairs SHARE]\n",
-        stderr);
+    fputs("usage: trapcam card DIR | trapcam stream  [--seed N] [--events N] [--size WxH] [--site NAME] [--sites N] [--first N] [--soft "
+          "N]\n               [--pairs SHARE]\n",
+          stderr);
     return 2;
 }
 

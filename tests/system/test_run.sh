@@ -66,7 +66,7 @@ same "a further run finds nothing to do" "$events" "$(sql 'select event_id, fini
 same "the originals are untouched" "$before" "$(find "$SCRATCH/cards" -type f -printf '%p %s %T@\n' -exec sha256sum {} \; | sort | sha256sum)"
 
 # A stop in the middle of the work.
-rm -f "$SCRATCH"/station.db*
+rm -rf "$SCRATCH"/station.db*
 "$NIGHTJAR" -q -c "$SCRATCH/nightjar.conf" run --once --force >"$SCRATCH/out" 2>&1 &
 run=$!
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
@@ -81,7 +81,7 @@ nightjar run --once --force >"$SCRATCH/out" 2>&1
 same "the next run takes up the rest" 0 "$(sql "select count(*) from events where state <> 'done'")"
 
 # Bad circumstances get a sentence.
-rm -f "$SCRATCH"/station.db*
+rm -rf "$SCRATCH"/station.db*
 "$NIGHTJAR" -c "$SCRATCH/nightjar.conf" --set model.path="$SCRATCH/none.nj" run --once --force >/dev/null 2>"$SCRATCH/out"
 same "without a model the run fails" 1 $?
 check "and names the file" grep -q 'none.nj' "$SCRATCH/out"

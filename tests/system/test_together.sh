@@ -57,7 +57,7 @@ for pause in 0.2 0.4 0.8 1.5 3 5 8; do
     wait $run
     status=$?
     [ "$(parked)" -gt 1 ] && break
-    [ $status = 75 ] || rm -f "$SCRATCH"/stopped.db* # it was done before the signal came
+    [ $status = 75 ] || rm -rf "$SCRATCH"/stopped.db* # it was done before the signal came
 done
 same "SIGTERM ends a run with status 75" 75 $status
 if [ "$(parked)" -gt 1 ]; then

@@ -1,7 +1,7 @@
 """What the built-in model is taught to write: the event record in two dialects and the second look, cut where the station cuts them.
 
-A text is a list of pieces: forced text, and choices. Encoded apart or together they give the same tokens but for free text, because the tokenizer
-(tokenizer.py) has no token that reaches from a value into what surrounds it; so the model meets at the station what it learned from."""
+A text is a list of pieces: forced text, and choices. The whole is encoded together (lessons.py), as the station forces it, so the model meets there what it
+learned from. Hardly a token reaches across the edge of a value (tokenizer.py): only `["` opens a list and its first word at once."""
 import json
 
 from events import COVER, SPECIES

@@ -8,7 +8,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from answers import KINDS, SHARES, conversation
 from events import CELLS, SPECIES, STATE, YOUNG_FLAG
-from vision import features
+from vision import COUNT_MOST, features
 
 
 def see_all(model, events, path):
@@ -73,7 +73,6 @@ def batch(rows, features_of_all):
 
 
 LOOK_LAYERS = 2 # below the first full layer, whose keys and values are what later positions see of far pictures
-COUNT_MOST = 11
 
 
 class Looks(torch.nn.Module):

@@ -113,12 +113,25 @@ nj_status nj_put_in_place(const char *from, const char *path, struct nj_error *e
     return NJ_ERROR;
 }
 
+/* A device, a pipe or a socket, and /dev/stdout whatever it leads to: renaming a file to such a name would take it from everybody. */
+static bool is_stream(const char *path)
+{
+    struct stat target, link;
+    if (stat(path, &target) != 0 || lstat(path, &link) != 0)
+        return false;
+    return !(S_ISREG(target.st_mode) || S_ISDIR(target.st_mode)) || (S_ISLNK(link.st_mode) && !strncmp(path, "/dev/", 5));
+}
+
 nj_status nj_atomic_open(const char *path, struct nj_atomic_file *out, struct nj_error *error)
 {
     *out = (struct nj_atomic_file){.fd = -1};
     if (strlen(path) >= sizeof out->path)
         return nj_fail(error, "%s: the path is too long", path);
     memcpy(out->path, path, strlen(path) + 1);
+    if (is_stream(path)) {
+        out->fd = open(path, O_WRONLY | O_CLOEXEC);
+        return out->fd >= 0 ? NJ_OK : nj_fail_errno(error, errno, "%s: cannot be written", path);
+    }
     snprintf(out->temporary, sizeof out->temporary, "%s.tmp-XXXXXX", path);
     out->fd = mkostemp(out->temporary, O_CLOEXEC);
     if (out->fd < 0)
@@ -147,12 +160,12 @@ nj_status nj_atomic_write(struct nj_atomic_file *file, const void *data, size_t 
 nj_status nj_atomic_commit(struct nj_atomic_file *file, struct nj_error *error)
 {
     nj_status status = NJ_OK;
-    if (fsync(file->fd) != 0)
+    if (*file->temporary && fsync(file->fd) != 0)
         status = nj_fail_errno(error, errno, "%s: cannot be synced to disk", file->path);
     if (close(file->fd) != 0 && status == NJ_OK)
         status = nj_fail_errno(error, errno, "%s: cannot be written", file->path);
     file->fd = -1;
-    if (status == NJ_OK)
+    if (status == NJ_OK && *file->temporary)
         return nj_put_in_place(file->temporary, file->path, error);
     unlink(file->temporary);
     return status;
@@ -163,7 +176,7 @@ void nj_atomic_abort(struct nj_atomic_file *file)
     if (file->fd < 0)
         return;
     close(file->fd);
-    unlink(file->temporary);
+    unlink(file->temporary); /* "" for a stream: nothing has that name */
     file->fd = -1;
 }
 

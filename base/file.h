@@ -24,11 +24,12 @@ nj_status nj_file_read(const char *path, size_t limit, uint8_t **data, size_t *s
 /* Replaces `path` as one step: writes beside it, fsync, rename, fsync of the folder. After a cut either the old or the new file is there. */
 nj_status nj_file_write_atomic(const char *path, const void *data, size_t size, struct nj_error *error);
 
-/* An atomic write in portions. Between open and commit the bytes go to `temporary`, a name beside `path`. Without commit, _abort removes it. */
+/* An atomic write in portions. Between open and commit the bytes go to `temporary`, a name beside `path`. Without commit, _abort removes it.
+ * Where `path` is a device or a pipe (/dev/stdout, /dev/null) there is no such name: bytes go straight to it. */
 struct nj_atomic_file {
     int  fd;
     char path[4096];
-    char temporary[4160];
+    char temporary[4160]; /* "" for a stream */
 };
 
 nj_status nj_atomic_open(const char *path, struct nj_atomic_file *out, struct nj_error *error);

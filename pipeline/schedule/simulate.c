@@ -47,6 +47,7 @@ struct world {
     struct nj_text        rows;
     bool                  logging;
     char                  last_row[400]; /* all of it but time and stored_wh */
+    int64_t               last_row_ms;
     nj_status             log_status;
     struct nj_error      *error;
 };
@@ -94,9 +95,10 @@ static void write_row(struct world *world)
     char row[sizeof world->last_row], when[NJ_TIME_TEXT];
     snprintf(row, sizeof row, "%.4f,%.4f,%s,%s,%s\n", panel_w(world), drawn_w(world), state_names[world->state],
              world->event_id ? world->event_id : "", world->reason);
-    if (!at_weather_step(world) && !strcmp(row, world->last_row))
+    if (!strcmp(row, world->last_row) && (!at_weather_step(world) || world->last_row_ms == world->now_ms))
         return;
     memcpy(world->last_row, row, sizeof row);
+    world->last_row_ms = world->now_ms;
     nj_time_local(world->now_ms / 1000, when);
     nj_text_addf(&world->rows, "%s.%03dZ,%.4f,%s", when, (int)(world->now_ms % 1000), world->stored_wh, row);
     if (world->rows.length >= LOG_PORTION)

@@ -19,13 +19,14 @@ static bool read_time(const char *text, int64_t *out)
 {
     int      year, used = 0;
     unsigned month, day, hour, minute, second;
+    char     again[NJ_TIME_TEXT];
     if (sscanf(text, "%4d-%2u-%2uT%2u:%2u:%2u%n", &year, &month, &day, &hour, &minute, &second, &used) != 6 || used != 19)
         return false;
-    if ((text[used] && strcmp(text + used, "Z")) || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
-        minute > 59 || second > 59)
+    if ((text[used] && strcmp(text + used, "Z")) || year < 1970 || month < 1 || month > 12)
         return false;
     *out = nj_days_from_date(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-    return true;
+    nj_time_local(*out, again);
+    return !strncmp(text, again, (size_t)used); /* 30 February would come back as 1 March */
 }
 
 static bool read_number(const char *text, double low, double high, double *out)

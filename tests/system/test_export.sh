@@ -81,6 +81,15 @@ rm -rf "$out/training"
 nightjar export training -o "$out/training"
 same "a picture that was changed is not taught" "1" "$(wc -l <"$out/training/training.jsonl" | tr -d ' ')"
 check "and that is said" grep -q 'another picture lies there now' "$SCRATCH/err"
+mkfifo "$out/pipe"
+timeout 60 cat "$out/pipe" >"$out/through.csv" &
+nightjar export csv -o "$out/pipe"
+check "a pipe stays a pipe" test -p "$out/pipe"
+[ -p "$out/pipe" ] || kill $!
+wait
+nightjar export csv -o "$out/e.csv"
+check "and what comes out of it is what a file would hold" cmp "$out/e.csv" "$out/through.csv"
+
 nightjar export fax -o "$out/x"
 same "no such format" 2 $?
 nightjar export csv

@@ -12,16 +12,16 @@
 
 #define CONF_LIMIT ((size_t)1 << 20) /* bytes of a settings file */
 
-enum kind { TEXT, NUMBER, WHOLE, YES_NO, SOFT_TOKENS, ONE_OF, SOURCE };
+enum kind { TEXT, LABELS, NUMBER, WHOLE, YES_NO, SOFT_TOKENS, ONE_OF, SOURCE };
 
 struct key {
     const char *section, *name;
     enum kind   kind;
     size_t      offset, size;
-    const char *normal; /* default, in the form of the file */
-    double      low, high;
-    const char *choices; /* ONE_OF: separated by '|'; SOURCE: so, too, a colon behind those that go on (`kind:where`) */
-    const char *help;    /* with the unit */
+    const char *normal;    /* default, in the form of the file */
+    double      low, high; /* TEXT: `low` bytes at least */
+    const char *choices;   /* ONE_OF: separated by '|'; SOURCE: so, too, a colon behind those that go on (`kind:where`) */
+    const char *help;      /* with the unit */
 };
 
 #define AT(field) offsetof(struct nj_conf, field), sizeof(((struct nj_conf *)0)->field)
@@ -53,12 +53,12 @@ static const struct key keys[] = {
     {"model", "seed", WHOLE, AT(model.seed), "751", 0, 9e15, NULL, "Seed of sampled answers."},
     {"sentinel", "prompt", ONE_OF, AT(sentinel.prompt), "live", 0, 0, "live|trained",
      "Wording of the question: live (shape and labels written out) or trained (short)."},
-    {"sentinel", "rare_species", TEXT, AT(sentinel.rare_species),
+    {"sentinel", "rare_species", LABELS, AT(sentinel.rare_species),
      "mongoose,secretaryBird,waterbuck,leopard,zorilla,genet,rhinoceros,civet,honeyBadger,wildcat,aardvark,aardwolf,batEaredFox,bushbuck,"
      "caracal,hare,"
      "hyenaStriped,porcupine,reptiles,rodents,serval,vervetMonkey",
      0, 0, NULL, "Labels that always go to review."},
-    {"sentinel", "high_count_bins", TEXT, AT(sentinel.high_count_bins), "11-50,51+", 0, 0, NULL, "Count bins that always go to review."},
+    {"sentinel", "high_count_bins", LABELS, AT(sentinel.high_count_bins), "11-50,51+", 0, 0, NULL, "Count bins that always go to review."},
     {"sentinel", "review_confidence", NUMBER, AT(sentinel.review_confidence), "0.5", 0, 1, NULL,
      "A species less probable than this goes to review (0 to 1)."},
     {"sentinel", "store_probabilities", YES_NO, AT(sentinel.store_probabilities), "yes", 0, 0, NULL,
@@ -88,7 +88,7 @@ static const struct key keys[] = {
     {"uplink", "daily_bytes", WHOLE, AT(uplink.daily_bytes), "20000", 0, 1e12, NULL, "Bytes a day, at most."},
     {"uplink", "send_people", YES_NO, AT(uplink.send_people), "no", 0, 0, NULL, "Also send events that may show people."},
     {"uplink", "dictionary", TEXT, AT(uplink.dictionary), "", 0, 0, NULL, "zstd dictionary for messages; empty for the built-in one."},
-    {"database", "path", TEXT, AT(database.path), "/var/lib/nightjar/nightjar.db", 0, 0, NULL, "The one SQLite file."},
+    {"database", "path", TEXT, AT(database.path), "/var/lib/nightjar/nightjar.db", 1, 0, NULL, "The one SQLite file."},
     {"database", "keep_json", YES_NO, AT(database.keep_json), "yes", 0, 0, NULL, "Keep each event's JSON record."},
     {"sim", "joules_per_event", NUMBER, AT(sim.joules_per_event), "1500", 0, 1e9, NULL, NULL},
     {"sim", "seconds_per_event", NUMBER, AT(sim.seconds_per_event), "150", 1e-3, 1e9, NULL, NULL},
@@ -130,10 +130,13 @@ static nj_status store(struct nj_conf *conf, const struct key *key, const char *
     char *field = (char *)conf + key->offset, *end;
     switch (key->kind) {
     case TEXT:
+    case LABELS:
         if (strlen(value) >= key->size)
             return nj_fail(error, "%s: longer than %zu bytes", key->name, key->size - 1);
+        if ((double)strlen(value) < key->low)
+            return nj_fail(error, "%s: may not be empty", key->name);
         memcpy(field, value, strlen(value) + 1);
-        return NJ_OK;
+        return key->kind == LABELS && conf->check_labels ? conf->check_labels(key->name, value, error) : NJ_OK;
     case NUMBER: {
         if (!*value && !*key->normal) {
             *(double *)field = NAN;

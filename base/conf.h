@@ -14,7 +14,11 @@
 
 #define NJ_CONF_TEXT 1024
 
+/* Says whether `value` is a good list for rare_species or high_count_bins, whose words this room does not know. */
+typedef nj_status nj_conf_check_labels(const char *key, const char *value, struct nj_error *error);
+
 struct nj_conf {
+    nj_conf_check_labels *check_labels; /* set it after nj_conf_defaults; NULL takes any words */
     struct {
         char   name[64], site[64], camera[64];
         double latitude, longitude; /* degrees, north and east positive; NAN when not given */

@@ -24,8 +24,7 @@
 #include <sqlite3.h>
 #include <zstd.h>
 
-#define CONF_PATH    "/etc/nightjar/nightjar.conf"
-#define MAX_SETTINGS 64
+#define CONF_PATH "/etc/nightjar/nightjar.conf"
 
 int nj_exit(nj_status status)
 {
@@ -155,21 +154,20 @@ static char *next_word(char *list, char **rest)
 }
 
 /* Labels in the settings, which base does not know: a rare species that is misspelt would never go to review. */
-static nj_status check_labels(struct nj_cli *cli)
+static nj_status check_labels(const char *key, const char *value, struct nj_error *error)
 {
-    const char *where = *cli->conf_path ? cli->conf_path : "--set";
-    char        list[NJ_CONF_TEXT], *rest = NULL;
-    snprintf(list, sizeof list, "%s", cli->conf.sentinel.rare_species);
-    for (char *label = next_word(list, &rest); label; label = next_word(NULL, &rest))
-        if (*label && nj_species_index(label) < 0) {
-            nj_species_from_word(label, &cli->error);
-            nj_error_prefix(&cli->error, "%s: [sentinel] rare_species", where);
-            return NJ_ERROR;
-        }
-    snprintf(list, sizeof list, "%s", cli->conf.sentinel.high_count_bins);
-    for (char *bin = next_word(list, &rest); bin; bin = next_word(NULL, &rest))
-        if (*bin && nj_count_bin_index(bin) < 0)
-            return nj_fail(&cli->error, "%s: [sentinel] high_count_bins: %s: one of 1 to 10, 11-50, 51+ is expected", where, bin);
+    const bool bins = !strcmp(key, "high_count_bins");
+    char       list[NJ_CONF_TEXT], *rest = NULL;
+    snprintf(list, sizeof list, "%s", value);
+    for (char *label = next_word(list, &rest); label; label = next_word(NULL, &rest)) {
+        if (!*label || (bins ? nj_count_bin_index(label) : nj_species_index(label)) >= 0)
+            continue;
+        if (bins)
+            return nj_fail(error, "%s: %s: one of 1 to 10, 11-50, 51+ is expected", key, label);
+        nj_species_from_word(label, error);
+        nj_error_prefix(error, "%s", key);
+        return NJ_ERROR;
+    }
     return NJ_OK;
 }
 
@@ -177,7 +175,8 @@ static nj_status read_settings(struct nj_cli *cli, const char *chosen, char **se
 {
     static char path[NJ_CONF_TEXT];
     nj_conf_defaults(&cli->conf);
-    cli->conf_path = "";
+    cli->conf.check_labels = check_labels;
+    cli->conf_path         = "";
     if (!chosen)
         chosen = getenv("NIGHTJAR_CONF");
     bool must_exist = chosen != NULL;
@@ -196,10 +195,10 @@ static nj_status read_settings(struct nj_cli *cli, const char *chosen, char **se
         if (status != NJ_OK)
             return status;
     }
-    return check_labels(cli);
+    return NJ_OK;
 }
 
-/* Takes every `--set X` and `--set=X` out of argv, wherever it stands: it is valid on any command. */
+/* Takes every `--set X` and `--set=X` out of argv, wherever it stands: it is valid on any command. `settings` has room for argc of them. */
 static int take_settings(int argc, char **argv, char **settings, size_t *count)
 {
     int kept = 1;
@@ -216,21 +215,38 @@ static int take_settings(int argc, char **argv, char **settings, size_t *count)
             value = argv[i] + 6;
         if (!value)
             argv[kept++] = argv[i];
-        else if (*count < MAX_SETTINGS)
+        else
             settings[(*count)++] = value;
     }
     argv[kept] = NULL;
     return kept;
 }
 
+/* What was printed must have arrived, too. */
+static int finish(struct nj_cli *cli, int status)
+{
+    if (fflush(stdout) != 0 && status == 0) {
+        nj_fail_errno(&cli->error, errno, "standard output");
+        status = NJ_EXIT_FAILED;
+    }
+    if (status != 0 && cli->error.text[0])
+        fprintf(stderr, "nightjar: %s\n", cli->error.text);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     static struct nj_cli cli;
-    static char         *settings[MAX_SETTINGS];
+    static char        **settings; /* kept to the end */
     size_t               setting_count = 0;
     const char          *conf          = NULL;
     int                  at            = 1;
-    argc                               = take_settings(argc, argv, settings, &setting_count);
+    settings                           = calloc((size_t)argc + 1, sizeof *settings);
+    if (!settings) {
+        fprintf(stderr, "nightjar: no memory for %d words\n", argc);
+        return NJ_EXIT_FAILED;
+    }
+    argc = take_settings(argc, argv, settings, &setting_count);
     for (; at < argc && argv[at][0] == '-'; at++) {
         if (!strcmp(argv[at], "-c") && at + 1 < argc)
             conf = argv[++at];
@@ -240,11 +256,13 @@ int main(int argc, char **argv)
             nj_log_level_set(NJ_LOG_WARNING);
         else if (!strcmp(argv[at], "--version")) {
             print_version();
-            return 0;
+            return finish(&cli, 0);
         } else if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h"))
-            return help(1, argv);
+            return finish(&cli, help(1, argv));
         else {
-            fprintf(stderr, "nightjar: %s: no such option in front of a command; `nightjar help` lists what there is\n", argv[at]);
+            fprintf(stderr,
+                    "nightjar: %s: no such option in front of a command, or its value is missing; `nightjar help` lists what there is\n",
+                    argv[at]);
             return NJ_EXIT_USAGE;
         }
     }
@@ -253,22 +271,16 @@ int main(int argc, char **argv)
         return NJ_EXIT_USAGE;
     }
     if (!strcmp(argv[at], "help"))
-        return help(argc - at, argv + at);
+        return finish(&cli, help(argc - at, argv + at));
     if (asks_for_help(argc - at, argv + at))
-        return help(!strcmp(argv[at], "probe") && argv[at + 1][0] != '-' ? 3 : 2, argv + at - 1);
+        return finish(&cli, help(!strcmp(argv[at], "probe") && argv[at + 1][0] != '-' ? 3 : 2, argv + at - 1));
     for (const struct nj_command_entry *entry = nj_commands; entry->name; entry++) {
         if (strcmp(entry->name, argv[at]))
             continue;
         int status = NJ_EXIT_FAILED;
         if (read_settings(&cli, conf, settings, setting_count) == NJ_OK)
             status = entry->run(&cli, argc - at, argv + at);
-        if (fflush(stdout) != 0 && status == 0) {
-            nj_fail_errno(&cli.error, errno, "standard output");
-            status = NJ_EXIT_FAILED;
-        }
-        if (status != 0 && cli.error.text[0])
-            fprintf(stderr, "nightjar: %s\n", cli.error.text);
-        return status;
+        return finish(&cli, status);
     }
     fprintf(stderr, "nightjar: %s: no such command%s `nightjar help` lists them\n", argv[at], nj_command_near(nj_commands, argv[at]));
     return NJ_EXIT_USAGE;

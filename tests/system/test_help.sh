@@ -14,6 +14,15 @@ for words in "statsu|did you mean status" "events --spcies x|did you mean --spec
     check "and says: ${words#*|}" grep -q -- "${words#*|}" "$SCRATCH/err"
 done
 same "--version: the program, its instruction sets, its libraries" "nightjar processor libraries:" "$("$NIGHTJAR" --version | cut -d' ' -f1 | xargs)"
+if [ -c /dev/full ]; then
+    "$NIGHTJAR" help >/dev/full 2>"$SCRATCH/err"
+    same "a page that could not be written is no success" "1 nightjar: standard output: No space left on device" "$? $(cat "$SCRATCH/err")"
+else
+    skip "no /dev/full here"
+fi
+many=$(for i in $(seq 70); do echo "--set station.name=n$i"; done)
+# shellcheck disable=SC2086
+same "the last of many --set holds, too" "Station    n70, site A01" "$(NIGHTJAR_CONF=/dev/null "$NIGHTJAR" -c "$SCRATCH/out" $many --set "database.path=$SCRATCH/n.db" status | head -n 1)"
 if command -v bash >/dev/null; then
     "$NIGHTJAR" help --completion >"$SCRATCH/completion"
     completes() { # WORD… -> what bash would offer for the last one

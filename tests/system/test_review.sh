@@ -61,5 +61,7 @@ same "escalated: first in the queue" "high" "$(ask "select priority from review_
 same "a field that is misspelt" "1 nightjar: $leopard: speces: no such field; did you mean species?" "$? $(cat "$SCRATCH/why")"
 "$NIGHTJAR" --set "sentinel.rare_species=leopard, servall" status >/dev/null 2>"$SCRATCH/why"
 same "a label in the settings that is misspelt" "1 servall: no such species; did you mean serval?" "$? $(sed 's/.*rare_species: //' "$SCRATCH/why")"
+printf '[database]\npath = x\n[sentinel]\nrare_species = lion\n' >"$SCRATCH/lion.conf"
+same "in a file, with its line" "nightjar: $SCRATCH/lion.conf:4: rare_species: lion: no such species; did you mean lionFemale?" "$("$NIGHTJAR" -c "$SCRATCH/lion.conf" status 2>&1 >/dev/null)"
 check "blanks around the labels" "$NIGHTJAR" --set "sentinel.rare_species= leopard , serval " --set "sentinel.high_count_bins=11-50, 51+" status
 tap_done

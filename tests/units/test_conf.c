@@ -79,6 +79,7 @@ static void check_refusals(void)
     refused("[power]\nbattery = file:\n", ":2: battery = file:: something is expected behind file:");
     refused("[power]\nwake = /sys/class/rtc/rtc0/wakealarm\n",
             ":2: wake = /sys/class/rtc/rtc0/wakealarm: one of rtc:|command:|none is expected; did you mean rtc:?");
+    refused("[database]\npath =\n", ":2: path: may not be empty");
     refused("name = x\n", ":1: name: stands before the first [section]");
     refused("[station\nname = x\n", ":1: [station: a section is [name]");
     refused("[station]\nname\n", ":2: name: neither [section] nor key = value");

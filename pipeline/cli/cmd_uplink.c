@@ -41,19 +41,27 @@ static void print_new(const char *text, void **told)
     }
 }
 
+/* A damaged message says so and does not keep those behind it from being read. */
 static nj_status decode(struct nj_cli *cli, char **paths, int count, const struct nj_summary_labels *labels)
 {
     void     *told   = NULL;
-    nj_status status = count ? NJ_OK : nj_fail(&cli->error, "decode: which message? `nightjar uplink decode FILE…`");
-    for (int i = 0; i < count && status == NJ_OK; i++) {
-        char          *bytes = NULL;
-        size_t         size;
-        struct nj_text text = {0};
-        status              = nj_cli_read(paths[i], MAX_MESSAGE, &bytes, &size, &cli->error);
-        if (status == NJ_OK)
-            status = nj_uplink_decode(paths[i], (const uint8_t *)bytes, size, &cli->conf, labels, &text, &cli->error);
+    nj_status status = NJ_OK;
+    for (int i = 0; i < count; i++) {
+        char           *bytes = NULL;
+        size_t          size;
+        struct nj_text  text  = {0};
+        struct nj_error error = {0};
+        nj_status       one   = nj_cli_read(paths[i], MAX_MESSAGE, &bytes, &size, &error);
+        if (one == NJ_OK)
+            one = nj_uplink_decode(paths[i], (const uint8_t *)bytes, size, &cli->conf, labels, &text, &error);
         if (text.data)
             print_new(text.data, &told);
+        if (one != NJ_OK) {
+            if (status != NJ_OK)
+                nj_log(NJ_LOG_WARNING, "%s", cli->error.text);
+            cli->error = error;
+            status     = one;
+        }
         nj_text_free(&text);
         free(bytes);
     }
@@ -101,6 +109,8 @@ int nj_cmd_uplink(struct nj_cli *cli, int argc, char **argv)
         return nj_usage(argv[0], "%s: no such word here; status or decode?", argv[1]);
     if ((json || csv) && (!status_wanted || (json && csv)))
         return nj_usage(argv[0], json && csv ? "--json or --csv, not both" : "--json and --csv are for `uplink status`");
+    if (decoding && words == 2)
+        return nj_usage(argv[0], "decode: which message? a FILE is expected");
     if (decoding)
         return nj_exit(decode(cli, argv + 2, words - 2, &labels));
     struct nj_db *db;

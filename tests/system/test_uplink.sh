@@ -65,6 +65,10 @@ uplink --set "uplink.target=$SCRATCH/a file/box"
 status=$?
 ends "a folder that cannot be" 75 "a file"
 same "and the messages wait for another try" "1|1" "$(sql "select min(attempts) = 1, count(next_try_utc) = 4 from outbox")"
+"$NIGHTJAR" uplink decode "$SCRATCH/nowhere.nju" "$SCRATCH/cut.nju" "$message" >"$SCRATCH/out" 2>"$SCRATCH/err"
+same "damaged messages do not hide the one behind them, and each is named" "1 $(decoded "$message") 2" "$? $(jq -r 'select(.id) | .id' "$SCRATCH/out" | xargs) $(grep -c 'nowhere.nju: \|cut.nju: ' "$SCRATCH/err")"
+"$NIGHTJAR" uplink decode >/dev/null 2>&1
+same "decode without a file is a usage error" 2 $?
 
 # ---- a broker
 PATH=$PATH:/usr/sbin

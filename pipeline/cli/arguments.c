@@ -80,7 +80,7 @@ int nj_arguments(int argc, char **argv, const struct nj_argument *options)
                 argv[words++] = argv[i];
             break;
         }
-        if (argv[i][0] != '-' || !argv[i][1]) {
+        if (argv[i][0] != '-' || !argv[i][1] || (argv[i][1] >= '0' && argv[i][1] <= '9')) { /* -2h is a span */
             argv[words++] = argv[i];
             continue;
         }

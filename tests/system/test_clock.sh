@@ -15,6 +15,8 @@ same "is shown" 2021-03-01T06:30:15 "$(corrected "$event")"
 same "the times as read are what they were" "$before" "$(ask "$times")"
 check "an hour more" "$NIGHTJAR" clock "$event" +1h
 same "adds up" 2021-03-01T07:30:15 "$(corrected "$event")"
+check "and an hour less" "$NIGHTJAR" clock "$event" -1h
+same "takes it away" 2021-03-01T06:30:15 "$(corrected "$event")"
 check "the true time again" "$NIGHTJAR" clock "$event" "2021-03-01 06:30"
 same "replaces the sum" 2021-03-01T06:30:00 "$(corrected "$event")"
 check "back to what was read" "$NIGHTJAR" clock "$event" 2020-01-03T12:00:00

@@ -222,11 +222,16 @@ static int take_settings(int argc, char **argv, char **settings, size_t *count)
     return kept;
 }
 
-/* What was printed must have arrived, too. */
+/* What was printed must have arrived, too: a page of which only the front is there is no success. */
 static int finish(struct nj_cli *cli, int status)
 {
-    if (fflush(stdout) != 0 && status == 0) {
-        nj_fail_errno(&cli->error, errno, "standard output");
+    errno           = 0;
+    const bool lost = fflush(stdout) != 0 || ferror(stdout);
+    if (lost && (status == 0 || !cli->error.text[0])) {
+        if (errno)
+            nj_fail_errno(&cli->error, errno, "standard output");
+        else
+            nj_fail(&cli->error, "standard output: not all of it could be written; is the disk full?");
         status = NJ_EXIT_FAILED;
     }
     if (status != 0 && cli->error.text[0])

@@ -41,6 +41,14 @@ hasnot "stay words" "<script"
 hasnot "stay words, as attributes too" "<img src=x"
 has "a missing card is said" "could not be shown: the card is not in its place"
 same "to standard output" "$(wc -c <"$page")" "$("$NIGHTJAR" report --night 2020-01-02 -o - | wc -c)"
+if [ -c /dev/full ]; then
+    "$NIGHTJAR" report --night 2020-01-02 -o - >/dev/full 2>"$SCRATCH/err"
+    same "of which the end is lost is a failure" "1 1" "$? $(grep -c '^nightjar: standard output: ' "$SCRATCH/err")"
+    "$NIGHTJAR" events --json >/dev/full 2>"$SCRATCH/err"
+    same "a list that is lost, too" "1 1" "$? $(grep -c '^nightjar: standard output: ' "$SCRATCH/err")"
+else
+    skip "no /dev/full here"
+fi
 "$NIGHTJAR" report >/dev/null 2>&1
 same "no file is a usage error" 2 $?
 "$NIGHTJAR" report -o "$SCRATCH/none/page.html" >/dev/null 2>&1

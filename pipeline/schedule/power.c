@@ -230,14 +230,13 @@ static unsigned blind_bursts(struct nj_power *power)
     return power->together < power->blind_left ? power->together : power->blind_left;
 }
 
-/* The charge that counts, in percent: of a gauge that is believed, else of the voltage, else reckoned. NAN when nothing was ever known. */
+/* The charge that counts, in percent: of a gauge that is believed, else of the voltage, else reckoned from what was known last. A gauge that fails
+ * below the floor does not lift it. */
 static double percent(const struct nj_power *power)
 {
     struct nj_outlook outlook;
     nj_schedule_outlook(power->schedule, &outlook);
-    return outlook.basis == NJ_BASIS_RECKONED && isnan(power->reading.percent) && isnan(power->reading.voltage_percent)
-               ? NAN
-               : outlook.stored_wh / power->conf->power.battery_wh * 100;
+    return outlook.stored_wh / power->conf->power.battery_wh * 100;
 }
 
 /* Floor and heat: what no wish overrides. */

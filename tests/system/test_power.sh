@@ -46,6 +46,11 @@ check "and the sentence says why" grep -q 'floor' "$SCRATCH/out"
 same "each burst says it, too" "7|0" "$(sqlite3 "$root/station.db" "select sum(state = 'deferred' and state_reason like '6 \% left; the floor is 10 \%%' escape '\\'), sum(state = 'ready') from events")"
 same "the next wake is armed" yes "$(armed)"
 
+echo '{"percent": 140}' >"$root/run/battery.json"
+run --set power.panel_wp=0
+same "a gauge that fails below the floor does not lift it" "75 0" "$status $(done_events)"
+check "and the sentence says so" grep -q '6 % left; the floor is 10 %' "$SCRATCH/out"
+
 echo 0 >"$rtc"
 echo '{"percent": 95}' >"$root/run/battery.json"
 echo 95000 >"$root/sys/class/thermal/thermal_zone0/temp"

@@ -264,11 +264,13 @@ static nj_status read_line(struct nj_conf *conf, char *line, char section[64], s
 
 nj_status nj_conf_read(struct nj_conf *conf, const char *path, struct nj_error *error)
 {
-    uint8_t  *bytes;
-    size_t    size;
-    char      section[64] = "";
-    unsigned  number      = 0;
-    nj_status status      = nj_file_read(path, CONF_LIMIT, &bytes, &size, error);
+    uint8_t *bytes;
+    size_t   size;
+    char     section[64] = "";
+    unsigned number      = 0;
+    if (!strcmp(path, "/dev/null")) /* how people say: no settings */
+        return NJ_OK;
+    nj_status status = nj_file_read(path, CONF_LIMIT, &bytes, &size, error);
     if (status != NJ_OK)
         return status;
     if (memchr(bytes, 0, size))

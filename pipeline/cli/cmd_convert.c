@@ -113,7 +113,9 @@ static int read_options(int argc, char **argv, struct nj_convert_options *option
             options->keep = optarg;
             break;
         case 's':
-            options->seed = strtoull(optarg, NULL, 10);
+            options->seed = strtoull(optarg, &end, 10);
+            if (*end || *optarg < '0' || *optarg > '9')
+                return nj_usage("convert", "--seed %s: a whole number is expected", optarg);
             break;
         case 'q':
             if ((chosen = choose(optarg, methods)) < 0)

@@ -301,16 +301,17 @@ static nj_status score_rows(struct evaluation *e, const char *text, size_t size,
         const char *end    = memchr(text + at, '\n', size - at);
         size_t      length = end ? (size_t)(end - text) - at : size - at;
         json_t     *row    = NULL;
-        number++;
+        char        name[4200];
+        snprintf(name, sizeof name, "%s:%u", e->labels, ++number);
         if (length) {
-            status               = nj_json_parse(e->labels, text + at, length, &row, error);
+            status               = nj_json_parse(name, text + at, length, &row, error);
             const json_t *raw    = json_object_get(row, "raw") ? json_object_get(row, "raw") : json_object_get(row, "answer");
             bool          wanted = (!e->task || !strcmp(e->task, nj_eval_task(row))) && (!e->mode || !strcmp(e->mode, nj_eval_mode(row)));
             if (status == NJ_OK && wanted)
                 status = json_is_string(raw) ? score_text(e, row, raw, error) : score_event(e, row, number, error);
+            if (status != NJ_OK && row)
+                nj_error_prefix(error, "%s", name);
             json_decref(row);
-            if (status != NJ_OK)
-                nj_error_prefix(error, "%s:%u", e->labels, number);
         }
         at += length + 1;
         nj_progress_at(&progress, number);
@@ -333,16 +334,16 @@ int nj_cmd_eval(struct nj_cli *cli, int argc, char **argv)
                                           {0}};
     struct evaluation          e       = {.cli = cli, .model = cli->conf.model.path};
     bool                       json    = false;
-    char                      *text    = NULL;
-    size_t                     size    = 0;
-    optind                             = 1;
+    char                      *text = NULL, *end = NULL;
+    size_t                     size = 0;
+    optind                          = 1;
     for (int option; (option = getopt_long(argc, argv, "m:", names, NULL)) != -1;) {
         if (option == 'm')
             e.model = optarg;
         else if (option == 'c')
             snprintf(e.card, sizeof e.card, "%s", optarg);
         else if (option == 'l')
-            e.limit = strtoll(optarg, NULL, 10);
+            e.limit = strtoll(optarg, &end, 10);
         else if (option == 'j')
             json = true;
         else if (option == 'e')
@@ -357,6 +358,8 @@ int nj_cmd_eval(struct nj_cli *cli, int argc, char **argv)
             e.exact = true;
         else
             return nj_usage("eval", "see above");
+        if (option == 'l' && (end == optarg || *end || e.limit < 1))
+            return nj_usage("eval", "--limit %s: a number from 1 is expected", optarg);
     }
     if (optind + 1 != argc)
         return nj_usage("eval", "one LABELS.jsonl is expected");

@@ -12,6 +12,8 @@ same "a source that is not there: exit 1" 1 $?
 same "and one sentence" 1 "$(wc -l <"$SCRATCH/err")"
 "$NIGHTJAR" -q convert "$SCRATCH/ct" 2>/dev/null
 same "no target: a usage error" 2 $?
+"$NIGHTJAR" -q convert --random tiny --seed 7th -o "$SCRATCH/c.nj" 2>/dev/null
+same "a seed that is no number, too" 2 $?
 # Rounding that follows bursts of a card, and what it does to decisions
 if [ -x "$BUILD/trapcam" ]; then
     "$BUILD/trapcam" card "$SCRATCH/card" --events 1 --size 320x240

@@ -56,4 +56,11 @@ echo "{}" >"$SCRATCH/bad.jsonl"
 "$NIGHTJAR" -c "$SCRATCH/nightjar.conf" eval "$SCRATCH/bad.jsonl" >/dev/null 2>"$SCRATCH/why"
 same "a row that says nothing is a mistake" 1 $?
 check "that is told with its line" grep -q 'bad.jsonl:1: a label needs' "$SCRATCH/why"
+printf '{"raw": "x"}\n{"raw": \n' >"$SCRATCH/bad.jsonl"
+"$NIGHTJAR" -c "$SCRATCH/nightjar.conf" eval "$SCRATCH/bad.jsonl" >/dev/null 2>"$SCRATCH/why"
+same "a row that is no JSON, too" "1 nightjar: $SCRATCH/bad.jsonl:2:1" "$? $(cut -d: -f1-4 "$SCRATCH/why")"
+for limit in 0 -1 ten; do
+    "$NIGHTJAR" -c "$SCRATCH/nightjar.conf" eval --limit $limit "$SCRATCH/bad.jsonl" >/dev/null 2>"$SCRATCH/why"
+    same "--limit $limit is a usage error" 2 $?
+done
 tap_done

@@ -23,6 +23,7 @@ fi
 many=$(for i in $(seq 70); do echo "--set station.name=n$i"; done)
 # shellcheck disable=SC2086
 same "the last of many --set holds, too" "Station    n70, site A01" "$(NIGHTJAR_CONF=/dev/null "$NIGHTJAR" -c "$SCRATCH/out" $many --set "database.path=$SCRATCH/n.db" status | head -n 1)"
+same "/dev/null says: no settings" 1 "$("$NIGHTJAR" -c /dev/null --set station.site=A07 --set "database.path=$SCRATCH/n.db" status 2>/dev/null | grep -c "^Station .*site A07")"
 if command -v bash >/dev/null; then
     "$NIGHTJAR" help --completion >"$SCRATCH/completion"
     completes() { # WORD… -> what bash would offer for the last one

@@ -129,7 +129,8 @@ nj_status nj_atomic_open(const char *path, struct nj_atomic_file *out, struct nj
         return nj_fail(error, "%s: the path is too long", path);
     memcpy(out->path, path, strlen(path) + 1);
     if (is_stream(path)) {
-        out->fd = open(path, O_WRONLY | O_CLOEXEC);
+        /* opened anew, a file behind it would be written from its beginning, over what else goes there */
+        out->fd = strcmp(path, "/dev/stdout") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_WRONLY | O_CLOEXEC);
         return out->fd >= 0 ? NJ_OK : nj_fail_errno(error, errno, "%s: cannot be written", path);
     }
     snprintf(out->temporary, sizeof out->temporary, "%s.tmp-XXXXXX", path);

@@ -293,7 +293,7 @@ static nj_status score_rows(struct evaluation *e, const char *text, size_t size,
 {
     struct nj_progress progress;
     nj_status          status = NJ_OK;
-    unsigned           lines = 0, number = 0;
+    unsigned           lines = 0, number = 0, scored = 0;
     for (size_t i = 0; i < size; i++)
         lines += text[i] == '\n';
     nj_progress_begin(&progress, "scoring", "events", e->limit && e->limit < lines ? (uint64_t)e->limit : lines);
@@ -307,6 +307,7 @@ static nj_status score_rows(struct evaluation *e, const char *text, size_t size,
             status               = nj_json_parse(name, text + at, length, &row, error);
             const json_t *raw    = json_object_get(row, "raw") ? json_object_get(row, "raw") : json_object_get(row, "answer");
             bool          wanted = (!e->task || !strcmp(e->task, nj_eval_task(row))) && (!e->mode || !strcmp(e->mode, nj_eval_mode(row)));
+            scored += wanted;
             if (status == NJ_OK && wanted)
                 status = json_is_string(raw) ? score_text(e, row, raw, error) : score_event(e, row, number, error);
             if (status != NJ_OK && row)
@@ -317,6 +318,8 @@ static nj_status score_rows(struct evaluation *e, const char *text, size_t size,
         nj_progress_at(&progress, number);
     }
     nj_progress_end(&progress, number);
+    if (status == NJ_OK && !scored)
+        status = nj_fail(error, e->task || e->mode ? "%s: no row is of this --task and --mode" : "%s: no rows to score", e->labels);
     return status;
 }
 

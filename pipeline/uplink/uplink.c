@@ -294,7 +294,7 @@ nj_status nj_uplink_run(struct nj_db *db, const struct nj_conf *conf, const stru
         status = collect(db, conf, &result->collected, error);
     if (status == NJ_OK)
         status = nj_db_outbox_sent_since(db, now - now % DAY_MS, &spent, error);
-    result->bytes_left_today = conf->uplink.daily_bytes - spent;
+    result->bytes_left_today = conf->uplink.daily_bytes > spent ? conf->uplink.daily_bytes - spent : 0;
     if (status == NJ_OK && !dry_run)
         status = nj_transport_open(conf, &sender.transport, error);
     if (status == NJ_OK)

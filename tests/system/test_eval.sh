@@ -59,6 +59,10 @@ check "that is told with its line" grep -q 'bad.jsonl:1: a label needs' "$SCRATC
 printf '{"raw": "x"}\n{"raw": \n' >"$SCRATCH/bad.jsonl"
 "$NIGHTJAR" -c "$SCRATCH/nightjar.conf" eval "$SCRATCH/bad.jsonl" >/dev/null 2>"$SCRATCH/why"
 same "a row that is no JSON, too" "1 nightjar: $SCRATCH/bad.jsonl:2:1" "$? $(cut -d: -f1-4 "$SCRATCH/why")"
+echo '{"task": "event", "raw": "x"}' >"$SCRATCH/rows.jsonl"
+"$NIGHTJAR" -c "$SCRATCH/nightjar.conf" eval --task evnet "$SCRATCH/rows.jsonl" >"$SCRATCH/out" 2>"$SCRATCH/why"
+same "a task that no row has is told, not scored" "1 0" "$? $(wc -c <"$SCRATCH/out")"
+check "by its name" grep -q 'rows.jsonl: no row is of this --task' "$SCRATCH/why"
 for limit in 0 -1 ten; do
     "$NIGHTJAR" -c "$SCRATCH/nightjar.conf" eval --limit $limit "$SCRATCH/bad.jsonl" >/dev/null 2>"$SCRATCH/why"
     same "--limit $limit is a usage error" 2 $?

@@ -1,11 +1,12 @@
 #include "kernels/gemm.h"
 
-#define NJ_PAIRS     2 /* of panels that one chunk of activations meets in turn */
+#define NJ_PAIRS     2    /* of panels that one chunk of activations meets in turn */
+#define START_BYTES  1024 /* of each stream, fetched before it is read */
 #define SCALES_BYTES (2 * NJ_ACT_CHUNK / 32 * 16 * sizeof(float))
 
 size_t nj_gemm_scratch(uint32_t tokens)
 {
-    size_t direct = NJ_STREAMS * (size_t)tokens * 16 * sizeof(float);
+    size_t direct = 2 * NJ_STREAMS * (size_t)tokens * 16 * sizeof(float);
     size_t tiles  = 2 * NJ_OPENED_BYTES + SCALES_BYTES + NJ_PAIRS * (size_t)tokens * 32 * sizeof(float);
     return direct > tiles ? direct : tiles;
 }
@@ -24,28 +25,41 @@ static uint32_t rows_left(const struct nj_w4 *w, uint32_t panel)
     return left < NJ_W4_ROWS_PER_PANEL ? left : NJ_W4_ROWS_PER_PANEL;
 }
 
-/* Streams 0..n-1 are panels first, first + step, ... */
+/* Brings the streams into flow: without it, each of their first blocks waits for memory alone. */
+static void start_streams(const struct nj_direct *job, size_t panel_bytes)
+{
+    const size_t most = panel_bytes < START_BYTES ? panel_bytes : START_BYTES;
+    for (size_t at = 0; at < most; at += 64)
+        for (uint32_t s = 0; s < job->streams; s++)
+            __builtin_prefetch(job->blocks[s] + at);
+    for (uint32_t s = 0; s < job->streams; s++)
+        __builtin_prefetch(job->scales[s]);
+}
+
+/* Stream s walks over the panels first + s * step, ..., from gate to up in each: all that it reads is one piece of memory. */
 static void run_direct(const struct nj_gemm_form *form, const struct nj_w4 *w, const struct nj_w4 *up, const struct nj_act *a,
                        uint32_t first, uint32_t panels, float *out, size_t stride, float *sums)
 {
-    uint32_t         walkers = up ? NJ_STREAMS / 2 : NJ_STREAMS;
-    uint32_t         step    = (panels + walkers - 1) / walkers;
-    struct nj_direct job     = {.scale_format = w->scale_format, .channel = w->group == w->cols, .act = a, .sums = sums};
+    const uint32_t      step     = (panels + NJ_STREAMS - 1) / NJ_STREAMS;
+    const size_t        floats   = NJ_STREAMS * (size_t)a->tokens * 16;
+    const struct nj_w4 *halves[] = {w, up};
+    struct nj_direct    job      = {.scale_format = w->scale_format, .channel = w->group == w->cols, .act = a};
     for (uint32_t p = 0; p < step; p++) {
-        job.streams = 0;
-        for (uint32_t i = p; i < panels; i += step) {
-            set_stream(&job, job.streams++, w, first + i);
-            if (up)
-                set_stream(&job, job.streams++, up, first + i);
+        for (size_t half = 0; half < 2 && halves[half]; half++) {
+            job.streams = 0;
+            for (uint32_t i = p; i < panels; i += step)
+                set_stream(&job, job.streams++, halves[half], first + i);
+            if (p == 0 && half == 0)
+                start_streams(&job, nj_w4_panel_bytes(w->cols));
+            job.sums = sums + half * floats;
+            form->direct(&job);
         }
-        form->direct(&job);
-        uint32_t stream = 0;
-        for (uint32_t i = p; i < panels; i += step, stream += up ? 2 : 1)
+        for (uint32_t i = p, s = 0; i < panels; i += step, s++)
             for (uint32_t t = 0; t < a->tokens; t++) {
-                const float *sum = sums + ((size_t)stream * a->tokens + t) * 16;
+                const float *sum = sums + ((size_t)s * a->tokens + t) * 16;
                 float       *at  = out + t * stride + (size_t)(first + i) * NJ_W4_ROWS_PER_PANEL;
                 if (up)
-                    form->store_gelu_up(sum, sum + 16 * a->tokens, rows_left(w, first + i), at);
+                    form->store_gelu_up(sum, sum + floats, rows_left(w, first + i), at);
                 else
                     form->store(sum, rows_left(w, first + i), at);
             }

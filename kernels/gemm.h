@@ -1,7 +1,7 @@
 /* gemm.h: inside kernels/ only: the walk over panels, chunks and tiles that all integer GEMM forms share. A form brings five small functions.
  *
- * Few tokens (one tile of at most direct_tokens): `direct` reads packed weights and activations once, several distant panels in step, because memory
- * serves several streams better than one.
+ * Few tokens (one tile of at most direct_tokens): `direct` reads packed weights and activations once, several distant streams of panels in step, because
+ * memory serves several better than one, and each of them without a jump (gate and up of the same neurons follow each other), because only then is it fetched in time.
  * More tokens: two panels side by side (gate and up of the same neurons, or neighbours). A chunk of 256 columns of both is opened once into L1 and meets
  * all tiles of tokens; fp32 sums wait in the scratch memory: [token][2 panels][16 rows]. Some pairs take turns with each chunk, so that the activations of
  * the chunk are read again from L2 and not from further away. */

@@ -4,12 +4,13 @@
 
 /* Rows of W that one thread takes at a time where a row is widened before use, and where products of few tokens are spread over threads. */
 #define ROW_BLOCK      64u
+#define I8_BLOCK       256u /* of int8, 640 KB of the head */
 #define LOW_RANK_BLOCK 256u
 #define GEMM_PANELS    8u  /* of 16 rows: what one thread takes at a time when there are many tokens */
 #define PLAIN_TOKENS   48u /* from so many on it pays to make integers of plain weights on the way */
 /* With few tokens: bytes of weights that a thread takes at a time: many pieces, so that a slow core does not hold up the others, but none so short that its
  * streams are not in flow. Threads take pieces as they come; sums are those of one row and do not depend on who makes them. */
-#define PIECE_BYTES  ((size_t)192 << 10)
+#define PIECE_BYTES  ((size_t)320 << 10)
 #define PIECE_PANELS 4u /* at least, and a multiple of it: the kernel walks so many at once */
 
 void nj_input_set(struct nj_input *input, const float *x, uint32_t n, uint32_t cols)
@@ -80,7 +81,8 @@ static void cut(const struct job *job, struct work *work)
 {
     uint32_t total = work->panels ? nj_w4_panels(work->product.rows) : work->product.rows;
     bool     few   = work->panels && work->which != 14 && job->input->n <= job->engine->kernels.direct_tokens;
-    uint32_t piece = few ? piece_of(work) : work->panels ? GEMM_PANELS : ROW_BLOCK;
+    uint32_t rows  = work->product.linear->kind == NJ_LINEAR_I8 ? I8_BLOCK : ROW_BLOCK;
+    uint32_t piece = few ? piece_of(work) : work->panels ? GEMM_PANELS : rows;
     uint32_t even  = (total + job->engine->threads - 1) / job->engine->threads;
     work->chunk    = job->engine->threads == 1 ? (few ? total : piece) : even < piece ? even : piece;
     work->chunks   = (total + work->chunk - 1) / work->chunk;

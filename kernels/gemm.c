@@ -201,6 +201,17 @@ void nj_gemm_run_gelu_up(const struct nj_gemm_form *form, const struct nj_w4 *ga
     }
 }
 
+/* Likewise, of a plain matrix: 16 rows lie far apart. */
+static void fetch_plain(const struct nj_plain *w, uint32_t panel, uint32_t chunk)
+{
+    const size_t   width = w->format == NJ_NUMBER_F32 ? 4 : 2, left = w->cols - (size_t)chunk * NJ_ACT_CHUNK;
+    const size_t   bytes = (left < NJ_ACT_CHUNK ? left : NJ_ACT_CHUNK) * width;
+    const uint8_t *data  = w->data;
+    for (uint32_t r = panel * NJ_W4_ROWS_PER_PANEL; r < (panel + 1) * NJ_W4_ROWS_PER_PANEL && r < w->rows; r++)
+        for (size_t ahead = 0; ahead < bytes; ahead += 64)
+            __builtin_prefetch(data + ((size_t)r * w->cols + (size_t)chunk * NJ_ACT_CHUNK) * width + ahead);
+}
+
 void nj_gemm_run_plain(const struct nj_gemm_form *form, nj_open_plain_fn *open, const struct nj_plain *w, const struct nj_act *a,
                        uint32_t first, uint32_t panels, float *out, size_t stride, void *scratch)
 {
@@ -213,6 +224,11 @@ void nj_gemm_run_plain(const struct nj_gemm_form *form, nj_open_plain_fn *open, 
             tile.fresh  = chunk == 0;
             for (uint32_t i = 0; i < count; i++)
                 open(w, a, first + p + i, chunk, parts.opened + i * NJ_OPENED_BYTES, parts.scales + i * tile.groups * 16);
+            for (uint32_t i = 0; i < 2; i++)
+                if ((chunk + 1) * NJ_ACT_CHUNK < w->cols)
+                    fetch_plain(w, first + p + i, chunk + 1);
+                else
+                    fetch_plain(w, first + p + 2 + i, 0);
             run_chunk(form, &tile, a, chunk, parts.sums);
         }
         store_panels(form, parts.sums, w->rows, first + p, count, a->tokens, out, stride);

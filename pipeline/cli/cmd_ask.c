@@ -184,9 +184,10 @@ static int parse(int argc, char **argv, struct question *out)
         {"exact", no_argument, NULL, OPTION_EXACT},           {"thought-tokens", required_argument, NULL, OPTION_THOUGHT_TOKENS},
         {"tools", no_argument, NULL, OPTION_TOOLS},           {"calls", required_argument, NULL, OPTION_CALLS},
         {"seconds", required_argument, NULL, OPTION_SECONDS}, {0}};
-    opterr = 0;
-    optind = 0;
-    for (int option; (option = getopt_long(argc, argv, "m:", options, NULL)) != -1;) {
+    opterr    = 0;
+    optind    = 0;
+    int which = 0;
+    for (int option; (option = getopt_long(argc, argv, "m:", options, &which)) != -1;) {
         double value = 0;
         bool   good  = true;
         switch (option) {
@@ -253,7 +254,7 @@ static int parse(int argc, char **argv, struct question *out)
             return nj_usage(argv[0], "%s: no such option, or its value is missing", argv[optind - 1]);
         }
         if (!good)
-            return nj_usage(argv[0], "%s: not a sensible number", optarg);
+            return nj_usage(argv[0], "--%s %s: not a sensible number", options[which].name, optarg);
     }
     if (optind + 1 != argc)
         return nj_usage(argv[0], optind == argc ? "the question is missing" : "%s: one question, in quotes, is expected", argv[optind]);

@@ -128,6 +128,10 @@ int nj_cmd_export(struct nj_cli *cli, int argc, char **argv)
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         if (strcmp(formats[i].name, argv[1]) != 0)
             continue;
+        if (!strcmp(job.output, "-") && formats[i].folder)
+            return nj_usage(argv[0], "-o -: this format is a folder of files, which needs a name");
+        if (!strcmp(job.output, "-"))
+            job.output = "/dev/stdout";
         nj_status status = nj_database_open(cli, NJ_DB_READ, &job.db);
         if (status == NJ_OK && formats[i].folder)
             status = nj_make_folders(job.output, &cli->error);

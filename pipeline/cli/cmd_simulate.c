@@ -29,6 +29,8 @@ int nj_cmd_simulate(struct nj_cli *cli, int argc, char **argv)
     }
     if (!weather_path || !arrivals_path || !log_path)
         return nj_usage(argv[0], "--weather, --arrivals and -o are needed");
+    if (!strcmp(log_path, "-"))
+        log_path = "/dev/stdout"; /* in front of the summary */
     struct nj_weather   weather  = {0};
     struct nj_arrivals  arrivals = {0};
     struct nj_simulated got;

@@ -80,7 +80,7 @@ const struct nj_command_entry nj_commands[] = {
      "              training.jsonl for Unsloth and Axolotl; images, a Hugging Face imagefolder, for TRL and the Gemma cookbook\n\n"
      "Times are put right by the clock corrections on record. Events that may show people stay out unless --people is given. In tables, "
      "text\n"
-     "that a spreadsheet would take for a formula has an apostrophe in front."},
+     "that a spreadsheet would take for a formula has an apostrophe in front. -o - writes a file's text to standard output."},
     {"probe", "NAME …", "for those who verify the model", nj_cmd_probe, NULL},
     {"report",
      "[--night DATE | --from DATE --to DATE] [--people] -o FILE.html [--narrative [-m MODEL] [--max-tokens N]] | --narrative … -o "
@@ -122,7 +122,8 @@ const struct nj_command_entry nj_commands[] = {
      "Ends with status 75 when it stopped early in good order: a signal, another run, the budget of the night."},
     {"simulate", "--weather F.csv --arrivals F.csv -o LOG.csv", "the real scheduler against simulated sun, battery, clock and cost",
      nj_cmd_simulate,
-     "The world is set with --set sim.KEY=VALUE and the station's own keys. The last line on stdout is one JSON object with the score."},
+     "The world is set with --set sim.KEY=VALUE and the station's own keys. The last line on stdout is one JSON object with the score;\n"
+     "-o - writes the log in front of it."},
     {"status", "[--json | --csv]", "station, battery, queue, last run, next wake, disk, model, warnings", nj_cmd_status, NULL},
     {"uplink", "[--once] [--dry-run] | status [--json | --csv] | decode FILE…", "send what is due, within the bytes of the day",
      nj_cmd_uplink,

@@ -2,16 +2,16 @@
 
 #include <string.h>
 
-/* Rows of W that one thread takes at a time where a row is widened before use, and where products of few tokens are spread over threads. */
+/* Rows of W that one thread takes at a time where a row is widened before use. */
 #define ROW_BLOCK      64u
-#define I8_BLOCK       256u /* of int8, 640 KB of the head */
 #define LOW_RANK_BLOCK 256u
 #define GEMM_PANELS    8u  /* of 16 rows: what one thread takes at a time when there are many tokens */
 #define PLAIN_TOKENS   48u /* from so many on it pays to make integers of plain weights on the way */
 /* With few tokens: bytes of weights that a thread takes at a time: many pieces, so that a slow core does not hold up the others, but none so short that its
  * streams are not in flow. Threads take pieces as they come; sums are those of one row and do not depend on who makes them. */
 #define PIECE_BYTES  ((size_t)320 << 10)
-#define PIECE_PANELS 4u /* at least, and a multiple of it: the kernel walks so many at once */
+#define PIECE_PANELS 4u                  /* at least, and a multiple of it: the kernel walks so many at once */
+#define ROWS_BYTES   ((size_t)640 << 10) /* likewise, of rows that are read as they lie (the head); ROW_BLOCK rows at least */
 
 void nj_input_set(struct nj_input *input, const float *x, uint32_t n, uint32_t cols)
 {
@@ -77,12 +77,21 @@ static uint32_t piece_of(const struct work *work)
     return fours * PIECE_PANELS;
 }
 
+/* Rows that are one piece. */
+static uint32_t block_of(const struct nj_linear *linear)
+{
+    static const size_t widths[] = {[NJ_LINEAR_I8] = 1, [NJ_LINEAR_F32] = 4, [NJ_LINEAR_F16] = 2, [NJ_LINEAR_BF16] = 2};
+    if (linear->kind < NJ_LINEAR_I8)
+        return ROW_BLOCK;
+    size_t rows = ROWS_BYTES / (linear->cols * widths[linear->kind]);
+    return rows < ROW_BLOCK ? ROW_BLOCK : (uint32_t)rows;
+}
+
 static void cut(const struct job *job, struct work *work)
 {
     uint32_t total = work->panels ? nj_w4_panels(work->product.rows) : work->product.rows;
     bool     few   = work->panels && work->which != 14 && job->input->n <= job->engine->kernels.direct_tokens;
-    uint32_t rows  = work->product.linear->kind == NJ_LINEAR_I8 ? I8_BLOCK : ROW_BLOCK;
-    uint32_t piece = few ? piece_of(work) : work->panels ? GEMM_PANELS : rows;
+    uint32_t piece = few ? piece_of(work) : work->panels ? GEMM_PANELS : block_of(work->product.linear);
     uint32_t even  = (total + job->engine->threads - 1) / job->engine->threads;
     work->chunk    = job->engine->threads == 1 ? (few ? total : piece) : even < piece ? even : piece;
     work->chunks   = (total + work->chunk - 1) / work->chunk;

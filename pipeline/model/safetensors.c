@@ -91,6 +91,8 @@ nj_status nj_safetensors_read(const char *name, const struct nj_map *map, struct
     if (map->size < 8)
         return nj_fail(error, "%s: %zu bytes are no safetensors file", name, map->size);
     memcpy(&length, map->data, sizeof length);
+    if (length > map->size - 8 && *(const char *)map->data == '{')
+        return nj_fail(error, "%s: JSON text, not a model (its folder, or a .safetensors, .gguf or .nj file)", name);
     if (length > map->size - 8)
         return nj_fail(error, "%s: its header needs %llu bytes, the file has %zu: not a safetensors file, or cut short", name,
                        (unsigned long long)length, map->size);

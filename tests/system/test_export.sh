@@ -89,6 +89,10 @@ check "a pipe stays a pipe" test -p "$out/pipe"
 wait
 nightjar export csv -o "$out/e.csv"
 check "and what comes out of it is what a file would hold" cmp "$out/e.csv" "$out/through.csv"
+nightjar export csv -o - >"$out/through.csv"
+check "- is the output" cmp "$out/e.csv" "$out/through.csv"
+nightjar export camtrap-dp -o -
+same "a folder of files cannot go there" 2 $?
 
 nightjar export fax -o "$out/x"
 same "no such format" 2 $?

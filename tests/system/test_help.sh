@@ -7,7 +7,7 @@ same "a probe's page too" "$("$NIGHTJAR" help probe mask)" "$("$NIGHTJAR" probe 
 "$NIGHTJAR" nonsense >"$SCRATCH/out" 2>"$SCRATCH/err"
 same "an unknown command ends with 2" 2 $?
 same "and says so on stderr only" "" "$(cat "$SCRATCH/out")"
-for words in "statsu|did you mean status" "events --spcies x|did you mean --species" "probe tokenise|did you mean tokenize" "help reveiw|did you mean review" "uplink staus|status or decode"; do
+for words in "statsu|did you mean status" "events --spcies x|did you mean --species" "probe tokenise|did you mean tokenize" "help reveiw|did you mean review" "uplink staus|status or decode" "ask --seconds 0 hi|--seconds 0: not a sensible number"; do
     # shellcheck disable=SC2086
     "$NIGHTJAR" ${words%%|*} >/dev/null 2>"$SCRATCH/err"
     same "nightjar ${words%%|*} ends with 2" 2 $?

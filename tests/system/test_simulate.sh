@@ -12,9 +12,11 @@ same "a leap day" 0 $?
 same "is told in one line, of five fields and more" '"events":2' "$(tail -n 1 "$SCRATCH/said" | grep -o '"events":2')"
 same "no row stands twice" "" "$(uniq -d "$SCRATCH/log.csv")"
 same "each step of the weather has its row" 2 "$(grep -c ':00:00.000Z,' "$SCRATCH/log.csv")"
+log=- simulate >"$SCRATCH/dash"
 log=/dev/stdout simulate >"$SCRATCH/both"
 same "log and sum stand one behind the other in a file that both go to" "time 1" \
     "$(head -c 4 "$SCRATCH/both") $(tail -n 1 "$SCRATCH/both" | grep -c '^{"events":2')"
+check "- is the output, too" cmp "$SCRATCH/both" "$SCRATCH/dash"
 printf 'time,event_id,frames,interest\n2024-02-30T00:00:00Z,a,3,0.9\n' >"$SCRATCH/events.csv"
 why=$(simulate 2>&1)
 same "a day that is not in the calendar" 1 $?

@@ -93,5 +93,8 @@ int main(void)
     }
     for (size_t size = 0; size < 8; size++)
         CHECK(read_bytes(bytes, size, NULL) == NJ_ERROR, "a file of %zu bytes", size);
+    struct nj_error error = {0};
+    CHECK(read_bytes((const uint8_t *)"{\n  \"version\": \"1.0\"}", 20, &error) == NJ_ERROR && strstr(error.text, "JSON text, not a model"),
+          "a tokenizer's file: %s", error.text);
     return tap_done();
 }

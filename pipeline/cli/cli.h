@@ -38,6 +38,9 @@ int nj_usage(const char *command, const char *format, ...) __attribute__((format
 /* "; did you mean X?" for a word that is the name of no entry of `table`, ";" if none is near (borrowed until the next call). */
 const char *nj_command_near(const struct nj_command_entry *table, const char *word);
 
+/* The file behind the name of an output: for "-" standard output, by the name that nj_file_write_atomic knows it by. */
+const char *nj_output_name(const char *name);
+
 /* Turns a status into an exit status; prints nothing (main prints cli->error). */
 int nj_exit(nj_status status);
 

@@ -130,8 +130,7 @@ int nj_cmd_export(struct nj_cli *cli, int argc, char **argv)
             continue;
         if (!strcmp(job.output, "-") && formats[i].folder)
             return nj_usage(argv[0], "-o -: this format is a folder of files, which needs a name");
-        if (!strcmp(job.output, "-"))
-            job.output = "/dev/stdout";
+        job.output       = nj_output_name(job.output);
         nj_status status = nj_database_open(cli, NJ_DB_READ, &job.db);
         if (status == NJ_OK && formats[i].folder)
             status = nj_make_folders(job.output, &cli->error);

@@ -29,8 +29,6 @@ int nj_cmd_simulate(struct nj_cli *cli, int argc, char **argv)
     }
     if (!weather_path || !arrivals_path || !log_path)
         return nj_usage(argv[0], "--weather, --arrivals and -o are needed");
-    if (!strcmp(log_path, "-"))
-        log_path = "/dev/stdout"; /* in front of the summary */
     struct nj_weather   weather  = {0};
     struct nj_arrivals  arrivals = {0};
     struct nj_simulated got;
@@ -38,7 +36,7 @@ int nj_cmd_simulate(struct nj_cli *cli, int argc, char **argv)
     if (status == NJ_OK)
         status = nj_arrivals_read(arrivals_path, &arrivals, &cli->error);
     if (status == NJ_OK)
-        status = nj_simulate(&cli->conf, &weather, &arrivals, log_path, NULL, &got, &cli->error);
+        status = nj_simulate(&cli->conf, &weather, &arrivals, nj_output_name(log_path), NULL, &got, &cli->error);
     if (status == NJ_OK) {
         printf("{\"events\":%zu,\"done\":%zu,\"brownouts\":%zu,\"min_stored_percent\":%.4f,", got.events, got.done, got.brownouts,
                got.min_stored_percent);

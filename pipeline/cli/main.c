@@ -38,6 +38,11 @@ int nj_exit(nj_status status)
     }
 }
 
+const char *nj_output_name(const char *name)
+{
+    return strcmp(name, "-") == 0 ? "/dev/stdout" : name;
+}
+
 int nj_usage(const char *command, const char *format, ...)
 {
     va_list args;

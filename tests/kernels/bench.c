@@ -130,6 +130,7 @@ struct gemm {
     struct nj_act     a;
     float            *x, *out;
     uint8_t          *scratch;
+    uint32_t          piece; /* panels in one call: of few tokens as many as the engine takes at a time */
     nj_w4_gemm_fn    *run;
     nj_w4_gelu_up_fn *run_pair;
     nj_plain_gemm_fn *run_plain;
@@ -148,12 +149,15 @@ static void run_gemm(void *job, size_t part, size_t parts)
     uint8_t     *scratch = g->scratch + part * ((nj_gemm_scratch_bytes(g->a.tokens) + 4095) / 4096 * 4096);
     uint32_t     first, count;
     share(nj_w4_panels(g->run_plain ? g->plain.rows : g->w.rows), part, parts, &first, &count);
-    if (g->run_plain)
-        g->run_plain(&g->plain, &g->a, first, count, g->out, g->plain.rows, scratch);
-    else if (g->run_pair)
-        g->run_pair(&g->w, &g->up, &g->a, first, count, g->out, g->w.rows, scratch);
-    else
-        g->run(&g->w, &g->a, first, count, g->out, g->w.rows, scratch);
+    for (uint32_t end = first + count, piece; first < end; first += piece) {
+        piece = end - first < g->piece ? end - first : g->piece;
+        if (g->run_plain)
+            g->run_plain(&g->plain, &g->a, first, piece, g->out, g->plain.rows, scratch);
+        else if (g->run_pair)
+            g->run_pair(&g->w, &g->up, &g->a, first, piece, g->out, g->w.rows, scratch);
+        else
+            g->run(&g->w, &g->a, first, piece, g->out, g->w.rows, scratch);
+    }
 }
 
 static void run_quantize(void *job, size_t part, size_t parts)
@@ -183,6 +187,8 @@ static void bench_w4(int which, int pair, uint32_t tokens, uint32_t rows, uint32
     g.run      = which == 16 ? k.w4a16_gemm : k.w4a8_gemm;
     g.run_pair = !pair ? NULL : which == 16 ? k.w4a16_gelu_up : k.w4a8_gelu_up;
     g.quantize = which == 16 ? k.a16_quantize : k.a8_quantize;
+    g.piece    = tokens <= k.direct_tokens ? (uint32_t)((320u << 10) / (4 * bytes * (pair ? 2 : 1)) * 4) : panels;
+    g.piece    = g.piece ? g.piece : 4;
     nj_kernels_act(&k, which, tokens, cols, group, act, &g.a);
     g.quantize(g.x, cols, &g.a, 0, nj_act_tiles(&g.a));
     int memory_bound = tokens <= 2;
@@ -217,6 +223,7 @@ static void bench_plain(uint32_t tokens, uint32_t rows, uint32_t cols)
     g.out          = memory((size_t)tokens * rows * sizeof(float));
     g.scratch      = memory(threads * ((nj_gemm_scratch_bytes(tokens) + 4095) / 4096 * 4096));
     g.run_plain    = k.w12a14_gemm;
+    g.piece        = rows;
     nj_kernels_act(&k, 14, tokens, cols, nj_act_group(cols, cols), act, &g.a);
     k.a14_quantize(g.x, cols, &g.a, 0, nj_act_tiles(&g.a));
     line(what, k.names.w12a14_gemm, INT16, (double)rows * cols * tokens, run_gemm, &g);
@@ -434,6 +441,8 @@ int main(int argc, char **argv)
         for (uint32_t tokens = 1; tokens <= 8; tokens++)
             bench_w4(which, 0, tokens, 40960, 10240, 128);
         bench_w4(which, 1, 1, 20480, 10240, 128);
+        for (uint32_t tokens = 1; tokens <= 4; tokens *= 2)
+            bench_w4(which, 1, tokens, 40960, 2560, 128);
         bench_w4(which, 0, 1, 40960, 10240, 32);
     }
     bench_plain(2376, 768, 768);

@@ -1,6 +1,7 @@
 #include "kernels/gemm.h"
 
 #define NJ_PAIRS     2    /* of panels that one chunk of activations meets in turn */
+#define STORES_AHEAD 8    /* tokens whose places in a result are fetched before they are written */
 #define START_BYTES  1024 /* of each stream, fetched before it is read */
 #define SCALES_BYTES (2 * NJ_ACT_CHUNK / 32 * 16 * sizeof(float))
 
@@ -150,12 +151,16 @@ static void run_tiles(const struct nj_gemm_form *form, const struct pair *pairs,
 static void store_panels(const struct nj_gemm_form *form, const float *sums, uint32_t rows, uint32_t first, uint32_t panels,
                          uint32_t tokens, float *out, size_t stride)
 {
-    for (uint32_t t = 0; t < tokens; t++)
+    for (uint32_t t = 0; t < tokens; t++) {
+        if (t + STORES_AHEAD < tokens)
+            for (uint32_t i = 0; i < panels; i++)
+                __builtin_prefetch(out + (t + STORES_AHEAD) * stride + (size_t)(first + i) * NJ_W4_ROWS_PER_PANEL, 1);
         for (uint32_t i = 0; i < panels; i++) {
             uint32_t row = (first + i) * NJ_W4_ROWS_PER_PANEL;
             form->store(sums + t * 32 + i * 16, rows - row < NJ_W4_ROWS_PER_PANEL ? rows - row : NJ_W4_ROWS_PER_PANEL,
                         out + t * stride + row);
         }
+    }
 }
 
 void nj_gemm_run(const struct nj_gemm_form *form, const struct nj_w4 *w, const struct nj_act *a, uint32_t first, uint32_t panels,

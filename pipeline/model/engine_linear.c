@@ -5,7 +5,7 @@
 /* Rows of W that one thread takes at a time where a row is widened before use. */
 #define ROW_BLOCK      64u
 #define LOW_RANK_BLOCK 256u
-#define GEMM_PANELS    8u  /* of 16 rows: what one thread takes at a time when there are many tokens */
+#define GEMM_PANELS    4u  /* of 16 rows: what one thread takes at a time when there are many tokens */
 #define PLAIN_TOKENS   48u /* from so many on it pays to make integers of plain weights on the way */
 /* With few tokens: bytes of weights that a thread takes at a time: many pieces, so that a slow core does not hold up the others, but none so short that its
  * streams are not in flow. Threads take pieces as they come; sums are those of one row and do not depend on who makes them. */

@@ -18,13 +18,13 @@ struct tower {
     float                          *q, *k, *v;        /* [count][hidden] */
     uint32_t                        block;            /* patches that go through the MLP together */
     float                          *gate, *up;        /* [block][intermediate] */
-    float                          *clamped;          /* [count][hidden], or [block][intermediate] */
+    float                          *clamped;          /* [count][hidden], of a vector whose readers clamp it differently */
     float                          *cosine, *sine;    /* [longest side in patches][head_dim / 4] */
     float                          *scores;           /* exact: [threads][count] */
     float                          *cache;            /* fast: keys and values, as kernels.h says */
     const float                    *norm;
-    const struct nj_clipped        *clip;
-    float                          *clip_out; /* what the clip's output bounds apply to */
+    const struct nj_clipped        *made_by;  /* whose output the next loop reads: it clamps it first */
+    const struct nj_clipped        *made_for; /* whose input the next loop makes: it clamps it last; NULL: several that differ */
 };
 
 static const struct nj_vision_config *config_of(const struct tower *tower)
@@ -69,6 +69,21 @@ static void position_row(void *arg, size_t index, unsigned thread)
         x[i] += table[i];
 }
 
+static void clamp(const struct tower *tower, float *x, size_t count, float low, float high)
+{
+    tower->engine->kernels.clamp(x, count, low, high, x);
+}
+
+static void clamp_input(const struct tower *tower, const struct nj_clipped *clip, float *x, size_t count)
+{
+    clamp(tower, x, count, clip->input_min, clip->input_max);
+}
+
+static void clamp_output(const struct tower *tower, const struct nj_clipped *clip, float *x, size_t count)
+{
+    clamp(tower, x, count, clip->output_min, clip->output_max);
+}
+
 static void norm_row(void *arg, size_t index, unsigned thread)
 {
     (void)thread;
@@ -76,6 +91,8 @@ static void norm_row(void *arg, size_t index, unsigned thread)
     const struct nj_vision_config *config = config_of(tower);
     size_t                         at     = index * config->hidden_size;
     tower->engine->kernels.rms_norm(tower->x + at, tower->norm, config->hidden_size, config->rms_norm_eps, tower->normed + at);
+    if (tower->made_for)
+        clamp_input(tower, tower->made_for, tower->normed + at, config->hidden_size);
 }
 
 static void add_normed_row(void *arg, size_t index, unsigned thread)
@@ -84,31 +101,9 @@ static void add_normed_row(void *arg, size_t index, unsigned thread)
     struct tower                  *tower  = arg;
     const struct nj_vision_config *config = config_of(tower);
     size_t                         at     = index * config->hidden_size;
+    clamp_output(tower, tower->made_by, tower->out + at, config->hidden_size);
     tower->engine->kernels.rms_norm(tower->out + at, tower->norm, config->hidden_size, config->rms_norm_eps, tower->out + at);
     tower->engine->kernels.add_scale(tower->x + at, tower->out + at, config->hidden_size, 1.0f, tower->x + at);
-}
-
-static void clamp_output_row(void *arg, size_t index, unsigned thread)
-{
-    (void)thread;
-    struct tower            *tower = arg;
-    const struct nj_clipped *clip  = tower->clip;
-    float                   *y     = tower->clip_out + index * clip->weight.rows;
-    tower->engine->kernels.clamp(y, clip->weight.rows, clip->output_min, clip->output_max, y);
-}
-
-struct clamp_input {
-    struct tower *tower;
-    const float  *in;
-};
-
-static void clamp_input_row(void *arg, size_t index, unsigned thread)
-{
-    (void)thread;
-    struct clamp_input      *job  = arg;
-    const struct nj_clipped *clip = job->tower->clip;
-    size_t                   at   = index * clip->weight.cols;
-    job->tower->engine->kernels.clamp(job->in + at, clip->weight.cols, clip->input_min, clip->input_max, job->tower->clamped + at);
 }
 
 static void multiply(struct tower *tower, const struct nj_linear *linear, const float *x, uint32_t n, float *y)
@@ -127,27 +122,45 @@ struct clipped {
     float                   *out;
 };
 
-/* `count` of them, at most 3, on n patches. Those with the same input bounds (all, in checkpoints seen so far) share the clamped input. */
+/* Whose bounds all of them have for their input (in checkpoints seen so far they do); NULL: they differ. */
+static const struct nj_clipped *common_input(const struct clipped *list, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (list[i].clip->input_min != list->clip->input_min || list[i].clip->input_max != list->clip->input_max)
+            return NULL;
+    return list->clip;
+}
+
+struct copy_clamped {
+    const struct tower      *tower;
+    const struct nj_clipped *clip;
+    const float             *x;
+};
+
+static void copy_clamped_row(void *arg, size_t index, unsigned thread)
+{
+    (void)thread;
+    const struct copy_clamped *job = arg;
+    const size_t               at  = index * job->clip->weight.cols;
+    job->tower->engine->kernels.clamp(job->x + at, job->clip->weight.cols, job->clip->input_min, job->clip->input_max,
+                                      job->tower->clamped + at);
+}
+
+/* `count` of them, at most 3, on n patches. x has been clamped where it was made if they have common_input, and y will be where it is read. */
 static void clipped_linears(struct tower *tower, const struct clipped *list, size_t count, const float *x, uint32_t n)
 {
-    struct clamp_input job = {tower, x};
-    for (size_t first = 0, end; first < count; first = end) {
-        struct nj_product products[3];
-        struct nj_input   input;
-        tower->clip = list[first].clip;
-        for (end = first;
-             end < count && list[end].clip->input_min == tower->clip->input_min && list[end].clip->input_max == tower->clip->input_max;
-             end++)
-            products[end - first] = (struct nj_product){.linear = list[end].linear, .out = list[end].out};
-        nj_pool_run(tower->engine->pool, n, clamp_input_row, &job);
-        nj_input_set(&input, tower->clamped, n, tower->clip->weight.cols);
+    const bool common = common_input(list, count) != NULL;
+    for (size_t first = 0, taken = common ? count : 1; first < count; first += taken) {
+        struct copy_clamped copy = {tower, list[first].clip, x};
+        struct nj_product   products[3];
+        struct nj_input     input;
+        for (size_t i = 0; i < taken; i++)
+            products[i] = (struct nj_product){.linear = list[first + i].linear, .out = list[first + i].out};
+        if (!common)
+            nj_pool_run(tower->engine->pool, n, copy_clamped_row, &copy);
+        nj_input_set(&input, common ? x : tower->clamped, n, list->clip->weight.cols);
         input.patches = true;
-        nj_linear(tower->engine, &input, products, end - first);
-    }
-    for (size_t i = 0; i < count; i++) {
-        tower->clip     = list[i].clip;
-        tower->clip_out = list[i].out;
-        nj_pool_run(tower->engine->pool, n, clamp_output_row, tower);
+        nj_linear(tower->engine, &input, products, taken);
     }
 }
 
@@ -166,8 +179,12 @@ static void heads_row(void *arg, size_t index, unsigned thread)
     struct tower                  *tower  = arg;
     const struct nj_vision_config *config = config_of(tower);
     nj_rms_norm_fn                *norm   = tower->engine->kernels.rms_norm;
+    const size_t                   row    = index * config->hidden_size;
+    clamp_output(tower, &tower->layer->q, tower->q + row, config->hidden_size);
+    clamp_output(tower, &tower->layer->k, tower->k + row, config->hidden_size);
+    clamp_output(tower, &tower->layer->v, tower->v + row, config->hidden_size);
     for (uint32_t head = 0; head < config->heads; head++) {
-        size_t at = index * config->hidden_size + (size_t)head * config->head_dim;
+        size_t at = row + (size_t)head * config->head_dim;
         norm(tower->q + at, tower->layer->q_norm, config->head_dim, config->rms_norm_eps, tower->q + at);
         norm(tower->k + at, tower->layer->k_norm, config->head_dim, config->rms_norm_eps, tower->k + at);
         norm(tower->v + at, NULL, config->head_dim, config->rms_norm_eps, tower->v + at);
@@ -192,6 +209,7 @@ static void attend_row(void *arg, size_t index, unsigned thread)
         memset(out, 0, config->head_dim * sizeof *out);
         for (uint32_t i = 0; i < tower->count; i++)
             nj_add_scaled(out, tower->v + (size_t)i * config->hidden_size + at, scores[i], config->head_dim);
+        clamp_input(tower, &tower->layer->o, out, config->head_dim);
     }
 }
 
@@ -222,9 +240,10 @@ static void attend_chunk(void *arg, size_t index, unsigned thread)
     struct nj_scratch *scratch = &tower->engine->scratch;
     struct nj_patches  job     = kernel_view(tower);
     uint32_t           chunks = pieces(tower->count, QUERY_CHUNK), first = (uint32_t)(index % chunks) * QUERY_CHUNK;
-    tower->engine->kernels.patches_attend(&job, (uint32_t)(index / chunks), first,
-                                          tower->count - first < QUERY_CHUNK ? tower->count - first : QUERY_CHUNK,
-                                          scratch->thread_kernel + thread * scratch->thread_kernel_stride);
+    uint32_t           count = tower->count - first < QUERY_CHUNK ? tower->count - first : QUERY_CHUNK, head = (uint32_t)(index / chunks);
+    tower->engine->kernels.patches_attend(&job, head, first, count, scratch->thread_kernel + thread * scratch->thread_kernel_stride);
+    for (size_t row = first; row < first + count; row++)
+        clamp_input(tower, &tower->layer->o, job.out + row * job.stride + (size_t)head * job.head_dim, job.head_dim);
 }
 
 static void attend(struct tower *tower)
@@ -243,24 +262,22 @@ static void gate_row(void *arg, size_t index, unsigned thread)
     (void)thread;
     struct tower *tower = arg;
     uint32_t      width = config_of(tower)->intermediate_size;
-    float        *gate  = tower->gate + index * width;
-    tower->engine->kernels.gelu_mul(gate, tower->up + index * width, width, gate);
+    float        *gate = tower->gate + index * width, *up = tower->up + index * width;
+    clamp_output(tower, &tower->layer->gate, gate, width);
+    clamp_output(tower, &tower->layer->up, up, width);
+    tower->engine->kernels.gelu_mul(gate, up, width, gate);
+    clamp_input(tower, &tower->layer->down, gate, width);
 }
 
 /* A block of patches at a time: what lies between its products is the largest that a picture needs. */
-static void mlp_block(struct tower *tower)
+static void mlp_block(struct tower *tower, const struct clipped gate_up[2], uint32_t first)
 {
-    const struct nj_vision_layer   *layer   = tower->layer;
-    const struct nj_vision_linears *linears = tower->linears;
-    const struct clipped            mlp[]   = {{&layer->gate, &linears->gate, tower->gate}, {&layer->up, &linears->up, tower->up}};
-    for (uint32_t first = 0; first < tower->count; first += tower->block) {
-        uint32_t             n      = tower->count - first < tower->block ? tower->count - first : tower->block;
-        size_t               at     = (size_t)first * config_of(tower)->hidden_size;
-        const struct clipped down[] = {{&layer->down, &linears->down, tower->out + at}};
-        clipped_linears(tower, mlp, 2, tower->normed + at, n);
-        nj_pool_run(tower->engine->pool, n, gate_row, tower);
-        clipped_linears(tower, down, 1, tower->gate, n);
-    }
+    uint32_t             n      = tower->count - first < tower->block ? tower->count - first : tower->block;
+    size_t               at     = (size_t)first * config_of(tower)->hidden_size;
+    const struct clipped down[] = {{&tower->layer->down, &tower->linears->down, tower->out + at}};
+    clipped_linears(tower, gate_up, 2, tower->normed + at, n);
+    nj_pool_run(tower->engine->pool, n, gate_row, tower);
+    clipped_linears(tower, down, 1, tower->gate, n);
 }
 
 static void encoder_layer(struct tower *tower)
@@ -269,19 +286,25 @@ static void encoder_layer(struct tower *tower)
     const struct nj_vision_linears *linears = tower->linears;
     const struct clipped            qkv[]   = {
                      {&layer->q, &linears->q, tower->q}, {&layer->k, &linears->k, tower->k}, {&layer->v, &linears->v, tower->v}};
-    const struct clipped o[] = {{&layer->o, &linears->o, tower->out}};
-    tower->norm              = layer->input_norm;
+    const struct clipped o[]       = {{&layer->o, &linears->o, tower->out}};
+    const struct clipped gate_up[] = {{&layer->gate, &linears->gate, tower->gate}, {&layer->up, &linears->up, tower->up}};
+    tower->norm                    = layer->input_norm;
+    tower->made_for                = common_input(qkv, 3);
     each_patch(tower, norm_row);
     clipped_linears(tower, qkv, 3, tower->normed, tower->count);
     each_patch(tower, heads_row);
     attend(tower);
     clipped_linears(tower, o, 1, tower->normed, tower->count);
-    tower->norm = layer->post_attention_norm;
+    tower->norm    = layer->post_attention_norm;
+    tower->made_by = &layer->o;
     each_patch(tower, add_normed_row);
-    tower->norm = layer->pre_mlp_norm;
+    tower->norm     = layer->pre_mlp_norm;
+    tower->made_for = common_input(gate_up, 2);
     each_patch(tower, norm_row);
-    mlp_block(tower);
-    tower->norm = layer->post_mlp_norm;
+    for (uint32_t first = 0; first < tower->count; first += tower->block)
+        mlp_block(tower, gate_up, first);
+    tower->norm    = layer->post_mlp_norm;
+    tower->made_by = &layer->down;
     each_patch(tower, add_normed_row);
 }
 
@@ -329,13 +352,12 @@ static nj_status make_room(struct tower *tower, uint32_t longest, float **memory
     size_t                         mlp     = nj_size_mul(tower->block, config->intermediate_size);
     size_t                         pixels  = nj_size_mul(tower->count, (size_t)config->patch_size * config->patch_size * 3);
     size_t                         angles  = nj_size_mul(longest, config->head_dim / 4);
-    size_t                         widest  = hidden > mlp ? hidden : mlp;
     bool                           exact   = nj_is_exact(tower->engine);
     size_t                         cache   = exact ? 0 : nj_patches_bytes(tower->count, config->heads, config->head_dim) / sizeof(float);
     size_t                         scores  = exact ? nj_size_mul(tower->engine->threads, tower->count) : 0;
     struct nj_list                 lists[] = {{&tower->x, hidden},      {&tower->normed, hidden}, {&tower->out, hidden},
                                               {&tower->q, hidden},      {&tower->k, hidden},      {&tower->v, hidden},
-                                              {&tower->gate, mlp},      {&tower->up, mlp},        {&tower->clamped, widest > pixels ? widest : pixels},
+                                              {&tower->gate, mlp},      {&tower->up, mlp},        {&tower->clamped, hidden > pixels ? hidden : pixels},
                                               {&tower->cosine, angles}, {&tower->sine, angles},   {&tower->scores, scores},
                                               {&tower->cache, cache}};
     *memory                                = nj_carve(lists, sizeof lists / sizeof *lists);

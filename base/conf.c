@@ -49,6 +49,8 @@ static const struct key keys[] = {
     {"model", "soft_tokens", SOFT_TOKENS, AT(model.soft_tokens), "auto", 0, 0, NULL,
      "Image tokens a picture: 70, 140, 280, 560, 1120, or auto (the scheduler chooses; a model made for fewer than 280 gets its own "
      "number)."},
+    {"model", "power_saver", YES_NO, AT(model.power_saver), "no", 0, 0, NULL,
+     "8-bit activations: less energy an event, coarser answers (nightjar eval says by how much)."},
     {"model", "think", YES_NO, AT(model.think), "no", 0, 0, NULL, "Let the model think before it answers (slower)."},
     {"model", "seed", WHOLE, AT(model.seed), "751", 0, 9e15, NULL, "Seed of sampled answers."},
     {"sentinel", "prompt", ONE_OF, AT(sentinel.prompt), "live", 0, 0, "live|trained",

@@ -35,6 +35,7 @@ struct nj_conf {
         char    action_adapter[NJ_CONF_TEXT]; /* the same, for the question what the animals do */
         int64_t threads;                      /* 0 = all cores */
         int64_t soft_tokens;                  /* 0 = auto, else 70 140 280 560 1120 */
+        bool    power_saver;                  /* 8-bit activations */
         bool    think;
         int64_t seed;
     } model;

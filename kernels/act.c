@@ -22,14 +22,16 @@ size_t nj_act_bytes(enum nj_act_order order, uint32_t tokens, uint32_t cols, uin
     return round_up((size_t)padded * tokens * nj_act_width(order)) + round_up(pairs * sizeof(float)) + round_up(pairs * sizeof(int32_t));
 }
 
-void nj_act_place(struct nj_act *act, enum nj_act_order order, uint32_t tokens, uint32_t cols, uint32_t group, uint32_t tile, void *memory)
+void nj_act_place(struct nj_act *act, enum nj_act_order order, uint32_t tokens, uint32_t cols, uint32_t group, uint32_t tile,
+                  int32_t offset, void *memory)
 {
     uint32_t padded = nj_w4_padded_cols(cols);
     size_t   pairs  = (size_t)(padded / group) * tokens;
-    *act            = (struct nj_act){.order = order, .tokens = tokens, .cols = cols, .padded = padded, .group = group, .tile = tile};
-    act->values     = memory;
-    act->scale      = (float *)(void *)(act->values + round_up((size_t)padded * tokens * nj_act_width(order)));
-    act->start      = (int32_t *)(void *)((uint8_t *)act->scale + round_up(pairs * sizeof(float)));
+    *act =
+        (struct nj_act){.order = order, .tokens = tokens, .cols = cols, .padded = padded, .group = group, .tile = tile, .offset = offset};
+    act->values = memory;
+    act->scale  = (float *)(void *)(act->values + round_up((size_t)padded * tokens * nj_act_width(order)));
+    act->start  = (int32_t *)(void *)((uint8_t *)act->scale + round_up(pairs * sizeof(float)));
 }
 
 static int32_t int16_at(const uint8_t *bytes)

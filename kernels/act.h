@@ -1,8 +1,9 @@
 /* act.h: quantised activations, in the order in which the GEMM kernels eat them.
  *
  * A token's `cols` values are cut into groups of `group` columns. Each group has one fp32 scale; value = scale * q. q keeps 16 bits (|q| <= 32639), 14
- * (|q| <= 8191, for plain matrices) or, in the power-saver mode only, 8 (|q| <= 127). 32639 = 127 * 256 + 127, so that q also splits into two balanced int8 planes, 256 h + l: every instruction set
- * then computes from the same integers. `start` is -8 * (sum of the group's q): the value with which an int4 product starts (w4.h).
+ * (|q| <= 8191, for plain matrices) or, in the power-saver mode only, 8 (|q| <= 127, for either). 32639 = 127 * 256 + 127, so that q also splits into two balanced int8 planes, 256 h + l: every instruction set
+ * then computes from the same integers. Kernels meet weights that carry an `offset` (int4 8, w4.h; plain ones in 7 bits 64): `start` is -offset * (sum of the
+ * group's q), the value with which a product starts.
  *
  * Tokens are cut into tiles of `tile` tokens (the last one may be narrower) and columns into chunks of 256 (the last one may be shorter), so that a kernel
  * walks memory in one direction:
@@ -41,6 +42,7 @@ struct nj_act {
     uint32_t          padded; /* nj_w4_padded_cols(cols); the rest are zeros */
     uint32_t          group;  /* 32, 64 or 128; divides padded */
     uint32_t          tile;
+    int32_t           offset; /* of the weights: 8, 64, or 0 (14 bits) */
     uint8_t          *values;
     float            *scale;
     int32_t          *start;
@@ -52,8 +54,9 @@ uint32_t nj_act_group(uint32_t cols, uint32_t weight_group);
 /* Bytes for values, scale and start together; a multiple of 64. */
 size_t nj_act_bytes(enum nj_act_order order, uint32_t tokens, uint32_t cols, uint32_t group);
 
-/* Cuts `memory` (aligned to 64, nj_act_bytes long) into the three arrays. The tile width comes from the kernels: see nj_kernels_act (kernels.h). */
-void nj_act_place(struct nj_act *act, enum nj_act_order order, uint32_t tokens, uint32_t cols, uint32_t group, uint32_t tile, void *memory);
+/* Cuts `memory` (aligned to 64, nj_act_bytes long) into the three arrays. Tile width and offset come from the kernels: see nj_kernels_act (kernels.h). */
+void nj_act_place(struct nj_act *act, enum nj_act_order order, uint32_t tokens, uint32_t cols, uint32_t group, uint32_t tile,
+                  int32_t offset, void *memory);
 
 static inline uint32_t nj_act_tiles(const struct nj_act *act)
 {

@@ -9,7 +9,7 @@ nj_w4_gemm_fn        nj_w4a16_gemm_32x3_avx2;
 nj_w4_gelu_up_fn     nj_w4a16_gelu_up_32x3_avx2;
 nj_w4_gemm_fn        nj_w4a8_gemm_16x4_avx2;
 nj_w4_gelu_up_fn     nj_w4a8_gelu_up_16x4_avx2;
-nj_plain_gemm_fn     nj_w12a14_gemm_32x3_avx2;
+nj_plain_gemm_fn     nj_w12a14_gemm_32x3_avx2, nj_w7a8_gemm_16x4_avx2;
 nj_i8_rows_fn        nj_w8a16_rows_4x3_avx2;
 nj_rows_fn           nj_f32_rows_4x3_avx2, nj_f16_rows_4x3_avx2, nj_bf16_rows_4x3_avx2;
 nj_kv_write_fn       nj_kv_write_avx2;
@@ -34,5 +34,7 @@ void nj_direct_scales_avx2(const struct nj_direct *job, uint32_t stream, uint32_
 void nj_store_avx2(const float *sums, uint32_t rows, float *out);
 void nj_store_gelu_up_avx2(const float *gate, const float *up, uint32_t rows, float *out);
 void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales);
+void nj_open_plain_bytes_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened,
+                              float *scales);
 
 #endif

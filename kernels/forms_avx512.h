@@ -26,7 +26,7 @@ nj_peak_fn           nj_peak_int16_avx512, nj_peak_int8_avx512, nj_peak_f32_avx5
 /* With VNNI. */
 nj_w4_gemm_fn        nj_w4a16_gemm_32x12_avx512vnni, nj_w4a8_gemm_32x12_avx512vnni;
 nj_w4_gelu_up_fn     nj_w4a16_gelu_up_32x12_avx512vnni, nj_w4a8_gelu_up_32x12_avx512vnni;
-nj_plain_gemm_fn     nj_w12a14_gemm_32x12_avx512vnni;
+nj_plain_gemm_fn     nj_w12a14_gemm_32x12_avx512vnni, nj_w7a8_gemm_32x12_avx512vnni;
 nj_patches_open_fn   nj_patches_open_avx512vnni;
 nj_patches_attend_fn nj_patches_attend_avx512vnni;
 nj_peak_fn           nj_peak_int16_avx512vnni, nj_peak_int8_avx512vnni;

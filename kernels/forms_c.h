@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 
 nj_quantize_fn       nj_quantize_c, nj_a14_quantize_c;
-nj_plain_gemm_fn     nj_w12a14_gemm_c;
+nj_plain_gemm_fn     nj_w12a14_gemm_c, nj_w7a8_gemm_c;
 nj_w4_gemm_fn        nj_w4_gemm_c;
 nj_w4_gelu_up_fn     nj_w4_gelu_up_c;
 nj_i8_rows_fn        nj_w8a16_rows_c;

@@ -31,12 +31,12 @@ nj_read_fn           nj_read_memory_neon;
 /* The dotprod and i8mm forms. */
 nj_w4_gemm_fn    nj_w4a16_gemm_8x4_dotprod, nj_w4a8_gemm_8x8_dotprod;
 nj_w4_gelu_up_fn nj_w4a16_gelu_up_8x4_dotprod, nj_w4a8_gelu_up_8x8_dotprod;
-nj_plain_gemm_fn nj_w12a14_gemm_4x4_dotprod;
+nj_plain_gemm_fn nj_w12a14_gemm_4x4_dotprod, nj_w7a8_gemm_8x8_dotprod;
 nj_i8_rows_fn    nj_w8a16_rows_4x1_dotprod;
 nj_peak_fn       nj_peak_int16_dotprod, nj_peak_int8_dotprod;
 nj_w4_gemm_fn    nj_w4a16_gemm_8x4_i8mm, nj_w4a8_gemm_8x8_i8mm;
 nj_w4_gelu_up_fn nj_w4a16_gelu_up_8x4_i8mm, nj_w4a8_gelu_up_8x8_i8mm;
-nj_plain_gemm_fn nj_w12a14_gemm_4x4_i8mm;
+nj_plain_gemm_fn nj_w12a14_gemm_4x4_i8mm, nj_w7a8_gemm_8x8_i8mm;
 nj_peak_fn       nj_peak_int16_i8mm, nj_peak_int8_i8mm;
 
 /* Parts of GEMM forms (gemm.h). Flush: sums[0..3], or [0..7], += (integer sums) * weight scales * activation scale. */
@@ -56,8 +56,8 @@ static inline int32x4_t nj_product12_neon(int32x4_t hh, int32x4_t mixed, int32x4
     return vaddq_s32(vshlq_n_s32(vaddq_s32(vshlq_n_s32(hh, 7), mixed), 7), ll);
 }
 
-/* nj_open_group, for all NEON forms of w12a14; 12-bit integers as their two planes. */
-float nj_open_group_neon(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int16_t *q);
+/* nj_open_group, for all NEON forms of plain matrices; 12-bit integers as their two planes. */
+float nj_open_group_neon(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t limit, int16_t *q);
 struct nj_planes {
     int8x8_t high, low;
 };

@@ -49,11 +49,11 @@ struct nj_gemm_form {
     uint32_t direct_tokens;
 };
 
-/* One chunk of one panel: opened as int16 pairs, scales [groups of the chunk][16]; rows past the matrix become zeros. */
+/* One chunk of one panel: opened as `tile` reads it, scales [groups of the chunk][16]; rows past the matrix become zeros. */
 typedef void nj_open_plain_fn(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened,
                               float *scales);
-/* The 12-bit integers of one group of one row, zeros past the matrix, and their scale.  q: [group] */
-float nj_open_group(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t *q);
+/* The integers |q| <= limit (NJ_PLAIN_LIMIT_12 or _7) of one group of one row, zeros past the matrix, and their scale.  q: [group] */
+float nj_open_group(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t limit, int32_t *q);
 void  nj_gemm_run_plain(const struct nj_gemm_form *form, nj_open_plain_fn *open, const struct nj_plain *w, const struct nj_act *a,
                         uint32_t first, uint32_t panels, float *out, size_t stride, void *scratch);
 

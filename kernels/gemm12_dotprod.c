@@ -13,7 +13,7 @@ static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_
         for (uint32_t r = 0; r < 16; r++) {
             int16_t q[128];
             int8_t *to         = out + g * a->group * 32 + r / 4 * 32 + r % 4 * 4;
-            scales[g * 16 + r] = nj_open_group_neon(w, panel * 16 + r, chunk * NJ_ACT_CHUNK + g * a->group, a->group, q);
+            scales[g * 16 + r] = nj_open_group_neon(w, panel * 16 + r, chunk * NJ_ACT_CHUNK + g * a->group, a->group, NJ_PLAIN_LIMIT_12, q);
             for (uint32_t c = 0; c < a->group; c += 8, to += 256) {
                 struct nj_planes planes = nj_planes_neon(vld1q_s16(q + c));
                 int32x2_t        high = vreinterpret_s32_s8(planes.high), low = vreinterpret_s32_s8(planes.low);

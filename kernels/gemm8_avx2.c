@@ -212,3 +212,68 @@ void nj_w4a8_gelu_up_16x4_avx2(const struct nj_w4 *gate, const struct nj_w4 *up,
 {
     nj_gemm_run_gelu_up(&form, gate, up, a, first, panels, out, stride, scratch);
 }
+
+/* ---- plain matrices in 7 bits: 1..127 ---- */
+/* Pairs reach 2 * 127 * 127 = 32258: each is widened at once. */
+#define WIDE_PRODUCTS(sum0, sum1, w0, w1, act, one)                                                                                        \
+    do {                                                                                                                                   \
+        __m256i product_;                                                                                                                  \
+        __asm__(                                                                                                                           \
+            "vpmaddubsw %[a], %[v0], %[t]\n\tvpmaddubsw %[a], %[v1], %[a]\n\tvpmaddwd %[t], %[o], %[t]\n\tvpmaddwd %[a], %[o], %[a]\n\t"   \
+            "vpaddd %[t], %[s0], %[s0]\n\tvpaddd %[a], %[s1], %[s1]"                                                                       \
+            : [s0] "+x"(sum0), [s1] "+x"(sum1), [a] "+x"(act), [t] "=&x"(product_)                                                         \
+            : [v0] "x"(w0), [v1] "x"(w1), [o] "x"(one));                                                                                   \
+    } while (0)
+
+NJ_INLINE void plain_16xn(const int n, const struct nj_tile *tile)
+{
+    const __m256i one = _mm256_set1_epi16(1);
+    for (uint32_t g = 0; g < tile->groups; g++)
+        for (uint32_t p = 0; p < tile->panels; p++) {
+            const __m256i *w     = (const __m256i *)(const void *)(tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 16);
+            const int32_t *words = (const int32_t *)(const void *)(tile->words + (size_t)g * tile->group * (size_t)n);
+            const int32_t *start = tile->start + g * tile->tokens;
+            __m256i        total[4][2];
+            NJ_UNROLL
+            for (int t = 0; t < n; t++)
+                total[t][0] = total[t][1] = _mm256_set1_epi32(start[t]);
+            for (uint32_t c = 0; c < tile->group; c += 16) {
+                NJ_UNROLL
+                for (int step = 0; step < 4; step++, w += 2, words += n) {
+                    __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
+                    NJ_UNROLL
+                    for (int t = 0; t < n; t++) {
+                        __m256i a = _mm256_set1_epi32(words[t]);
+                        WIDE_PRODUCTS(total[t][0], total[t][1], w0, w1, a, one);
+                    }
+                }
+            }
+            flush(n, total, tile->w_scale + (p * tile->groups + g) * 16, tile->a_scale + g * tile->tokens, tile->fresh && g == 0,
+                  tile->sums + p * 16, 32);
+        }
+}
+
+static void plain_16x4(const struct nj_tile *tile)
+{
+    switch (tile->width) {
+    case 1:
+        plain_16xn(1, tile);
+        break;
+    case 2:
+        plain_16xn(2, tile);
+        break;
+    case 3:
+        plain_16xn(3, tile);
+        break;
+    default:
+        plain_16xn(4, tile);
+    }
+}
+
+static const struct nj_gemm_form plain_form = {NULL, plain_16x4, NULL, nj_store_avx2, nj_store_gelu_up_avx2, 0};
+
+void nj_w7a8_gemm_16x4_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                            void *scratch)
+{
+    nj_gemm_run_plain(&plain_form, nj_open_plain_bytes_avx2, w, a, first, panels, out, stride, scratch);
+}

@@ -365,26 +365,38 @@ NJ_INLINE void transpose8(__m256i v[8])
     }
 }
 
-/* Eight rows of one group. */
+/* The factors that make integers of a group of eight rows, and their scales. */
+NJ_INLINE void group_scales(const struct nj_plain *w, enum nj_number format, bool whole, uint32_t row, uint32_t first, uint32_t group,
+                            float limit, float *inverse, float *scales)
+{
+    for (uint32_t r = 0; r < 8; r++) {
+        float largest = largest_of(w, format, whole, row + r, first, group);
+        bool  zero    = !(largest >= 0x1p-96f);
+        inverse[r]    = zero ? 0 : limit / largest;
+        scales[r]     = zero ? 0 : largest / limit;
+    }
+}
+
+NJ_INLINE __m256i integers8(const struct nj_plain *w, enum nj_number format, bool whole, uint32_t row, uint32_t col, __m256 factor)
+{
+    return _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, format, whole, row, col), factor));
+}
+
+/* Eight rows of one group, as int16 pairs. */
 NJ_INLINE void open_group(const struct nj_plain *w, enum nj_number format, bool whole, uint32_t row, uint32_t first, uint32_t group,
                           __m256i *out, float *scales)
 {
     const __m256i order =
         _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
     float inverse[8];
-    for (uint32_t r = 0; r < 8; r++) {
-        float largest = largest_of(w, format, whole, row + r, first, group);
-        bool  zero    = !(largest >= 0x1p-96f);
-        inverse[r]    = zero ? 0 : 2047 / largest;
-        scales[r]     = zero ? 0 : largest / 2047;
-    }
+    group_scales(w, format, whole, row, first, group, NJ_PLAIN_LIMIT_12, inverse, scales);
     for (uint32_t c = 0; c < group; c += 16, out += 16) {
         __m256i words[8];
         NJ_UNROLL
         for (uint32_t r = 0; r < 8; r++) {
             __m256  factor = _mm256_broadcast_ss(inverse + r);
-            __m256i q0     = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, format, whole, row + r, first + c), factor));
-            __m256i q1     = _mm256_cvtps_epi32(_mm256_mul_ps(plain8_of(w, format, whole, row + r, first + c + 8), factor));
+            __m256i q0     = integers8(w, format, whole, row + r, first + c, factor);
+            __m256i q1     = integers8(w, format, whole, row + r, first + c + 8, factor);
             __m256i q      = _mm256_permute4x64_epi64(_mm256_packs_epi32(q0, q1), 0xd8);
             words[r]       = _mm256_shuffle_epi8(q, order);
         }
@@ -392,6 +404,32 @@ NJ_INLINE void open_group(const struct nj_plain *w, enum nj_number format, bool 
         NJ_UNROLL
         for (uint32_t i = 0; i < 8; i++)
             _mm256_store_si256(out + 2 * i, words[i]);
+    }
+}
+
+/* Likewise as bytes of 64 + q, four columns a word. */
+NJ_INLINE void open_group_bytes(const struct nj_plain *w, enum nj_number format, bool whole, uint32_t row, uint32_t first, uint32_t group,
+                                __m256i *out, float *scales)
+{
+    static const uint8_t word_of[8] = {0, 2, 4, 6, 1, 3, 5, 7}; /* what two packings leave behind */
+    float                inverse[8];
+    group_scales(w, format, whole, row, first, group, NJ_PLAIN_LIMIT_7, inverse, scales);
+    for (uint32_t c = 0; c < group; c += 32, out += 16) {
+        __m256i words[8];
+        NJ_UNROLL
+        for (uint32_t r = 0; r < 8; r++) {
+            __m256  factor = _mm256_broadcast_ss(inverse + r);
+            __m256i q[4];
+            NJ_UNROLL
+            for (uint32_t i = 0; i < 4; i++)
+                q[i] = integers8(w, format, whole, row + r, first + c + 8 * i, factor);
+            __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+            words[r]      = _mm256_add_epi8(bytes, _mm256_set1_epi8(64));
+        }
+        transpose8(words);
+        NJ_UNROLL
+        for (uint32_t i = 0; i < 8; i++)
+            _mm256_store_si256(out + 2 * word_of[i], words[i]);
     }
 }
 
@@ -408,6 +446,22 @@ void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32
                 open_group(w, NJ_NUMBER_BF16, true, row, col, a->group, out, to);
             else
                 open_group(w, w->format, false, row, col, a->group, out, to);
+        }
+}
+
+void nj_open_plain_bytes_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
+{
+    const uint32_t cols = nj_act_chunk_cols(a, chunk), first = chunk * NJ_ACT_CHUNK;
+    const bool     whole = panel * 16 + 16 <= w->rows && first + cols <= w->cols;
+    for (uint32_t g = 0; g < cols / a->group; g++)
+        for (uint32_t half = 0; half < 2; half++) {
+            const uint32_t row = panel * 16 + half * 8, col = first + g * a->group;
+            __m256i       *out = (__m256i *)opened + (size_t)g * a->group / 2 + half;
+            float         *to  = scales + g * 16 + half * 8;
+            if (whole && w->format == NJ_NUMBER_BF16)
+                open_group_bytes(w, NJ_NUMBER_BF16, true, row, col, a->group, out, to);
+            else
+                open_group_bytes(w, w->format, false, row, col, a->group, out, to);
         }
 }
 

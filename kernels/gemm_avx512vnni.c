@@ -42,3 +42,10 @@ void nj_w12a14_gemm_32x12_avx512vnni(const struct nj_plain *w, const struct nj_a
 {
     nj_gemm_run_plain(&form16, nj_open_plain_avx2, w, a, first, panels, out, stride, scratch);
 }
+
+/* vpdpbusd takes 1..127 as it takes 0..15. */
+void nj_w7a8_gemm_32x12_avx512vnni(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out,
+                                   size_t stride, void *scratch)
+{
+    nj_gemm_run_plain(&form8, nj_open_plain_bytes_avx2, w, a, first, panels, out, stride, scratch);
+}

@@ -58,7 +58,7 @@ void nj_w4_gelu_up_c(const struct nj_w4 *gate, const struct nj_w4 *up, const str
         }
 }
 
-float nj_open_group(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t *q)
+float nj_open_group(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t limit, int32_t *q)
 {
     size_t   at      = (size_t)row * w->cols;
     uint32_t real    = row >= w->rows || first >= w->cols ? 0 : w->cols - first < group ? w->cols - first : group;
@@ -67,20 +67,19 @@ float nj_open_group(const struct nj_plain *w, uint32_t row, uint32_t first, uint
         largest = fmaxf(largest, fabsf(nj_number_value(w->data, w->format, at + first + i)));
     bool zero = !(largest >= 0x1p-96f);
     for (uint32_t i = 0; i < group; i++)
-        q[i] = zero || i >= real ? 0 : (int32_t)rintf(nj_number_value(w->data, w->format, at + first + i) * (2047 / largest));
-    return zero ? 0 : largest / 2047;
+        q[i] = zero || i >= real ? 0 : (int32_t)rintf(nj_number_value(w->data, w->format, at + first + i) * ((float)limit / largest));
+    return zero ? 0 : largest / (float)limit;
 }
 
-void nj_w12a14_gemm_c(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
-                      void *scratch)
+static void plain_gemm(const struct nj_plain *w, int32_t limit, const struct nj_act *a, uint32_t first, uint32_t panels, float *out,
+                       size_t stride)
 {
-    (void)scratch;
     for (uint32_t row = first * NJ_W4_ROWS_PER_PANEL; row < (first + panels) * NJ_W4_ROWS_PER_PANEL && row < w->rows; row++) {
         for (uint32_t t = 0; t < a->tokens; t++)
             out[t * stride + row] = 0;
         for (uint32_t g = 0; g < a->padded / a->group; g++) {
             int32_t q[128];
-            float   scale = nj_open_group(w, row, g * a->group, a->group, q);
+            float   scale = nj_open_group(w, row, g * a->group, a->group, limit, q);
             for (uint32_t t = 0; t < a->tokens; t++) {
                 int32_t sum = 0;
                 for (uint32_t i = 0; i < a->group; i++)
@@ -90,4 +89,18 @@ void nj_w12a14_gemm_c(const struct nj_plain *w, const struct nj_act *a, uint32_t
             }
         }
     }
+}
+
+void nj_w12a14_gemm_c(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                      void *scratch)
+{
+    (void)scratch;
+    plain_gemm(w, NJ_PLAIN_LIMIT_12, a, first, panels, out, stride);
+}
+
+void nj_w7a8_gemm_c(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                    void *scratch)
+{
+    (void)scratch;
+    plain_gemm(w, NJ_PLAIN_LIMIT_7, a, first, panels, out, stride);
 }

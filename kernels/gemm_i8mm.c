@@ -109,3 +109,22 @@ void nj_w4a8_gelu_up_8x8_i8mm(const struct nj_w4 *gate, const struct nj_w4 *up, 
 {
     nj_gemm_run_gelu_up(&form8, gate, up, a, first, panels, out, stride, scratch);
 }
+
+/* ---- plain matrices in 7 bits: SMMLA takes 1..127 as it takes 0..15 ---- */
+static void open_plain_bytes(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
+{
+    for (uint32_t g = 0; g < nj_act_chunk_cols(a, chunk) / a->group; g++)
+        for (uint32_t r = 0; r < 16; r++) {
+            int16_t q[128];
+            int8_t *to         = (int8_t *)opened + g * a->group * 16 + r * 8;
+            scales[g * 16 + r] = nj_open_group_neon(w, panel * 16 + r, chunk * NJ_ACT_CHUNK + g * a->group, a->group, NJ_PLAIN_LIMIT_7, q);
+            for (uint32_t c = 0; c < a->group; c += 8, to += 128)
+                vst1_s8(to, vadd_s8(vmovn_s16(vld1q_s16(q + c)), vdup_n_s8(64)));
+        }
+}
+
+void nj_w7a8_gemm_8x8_i8mm(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,
+                           void *scratch)
+{
+    nj_gemm_run_plain(&form8, open_plain_bytes, w, a, first, panels, out, stride, scratch);
+}

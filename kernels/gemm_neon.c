@@ -119,11 +119,11 @@ static inline float32x4_t widen_bf16(uint16x4_t bits)
     return vreinterpretq_f32_u32(vshll_n_u16(bits, 16));
 }
 
-float nj_open_group_neon(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int16_t *q)
+float nj_open_group_neon(const struct nj_plain *w, uint32_t row, uint32_t first, uint32_t group, int32_t limit, int16_t *q)
 {
     if (w->format != NJ_NUMBER_BF16 || row >= w->rows || first + group > w->cols) { /* few are so */
         int32_t wide[128];
-        float   scale = nj_open_group(w, row, first, group, wide);
+        float   scale = nj_open_group(w, row, first, group, limit, wide);
         for (uint32_t i = 0; i < group; i++)
             q[i] = (int16_t)wide[i];
         return scale;
@@ -137,14 +137,14 @@ float nj_open_group_neon(const struct nj_plain *w, uint32_t row, uint32_t first,
     }
     const float largest = vmaxvq_f32(most);
     const bool  zero    = !(largest >= 0x1p-96f);
-    const float factor  = zero ? 0 : 2047 / largest;
+    const float factor  = zero ? 0 : (float)limit / largest;
     for (uint32_t i = 0; i < group; i += 8) {
         uint16x8_t bits  = vld1q_u16(from + i);
         int32x4_t  left  = vcvtnq_s32_f32(vmulq_n_f32(widen_bf16(vget_low_u16(bits)), factor));
         int32x4_t  right = vcvtnq_s32_f32(vmulq_n_f32(widen_bf16(vget_high_u16(bits)), factor));
         vst1q_s16(q + i, vcombine_s16(vmovn_s32(left), vmovn_s32(right)));
     }
-    return zero ? 0 : largest / 2047;
+    return zero ? 0 : largest / (float)limit;
 }
 
 static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
@@ -154,7 +154,7 @@ static void open_plain(const struct nj_plain *w, const struct nj_act *a, uint32_
     for (uint32_t g = 0; g < nj_act_chunk_cols(a, chunk) / a->group; g++)
         for (uint32_t r = 0; r < 16; r++) {
             int16_t q[128];
-            scales[g * 16 + r] = nj_open_group_neon(w, panel * 16 + r, chunk * NJ_ACT_CHUNK + g * a->group, a->group, q);
+            scales[g * 16 + r] = nj_open_group_neon(w, panel * 16 + r, chunk * NJ_ACT_CHUNK + g * a->group, a->group, NJ_PLAIN_LIMIT_12, q);
             for (uint32_t c = 0; c < a->group; c++)
                 out[(g * a->group + c / 8 * 8) * 16 + word_of[c % 8] * 32 + half_of[c % 8] * 16 + r] = q[c];
         }

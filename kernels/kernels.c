@@ -17,6 +17,7 @@ void nj_use_c(struct nj_kernels *k)
     NJ_USE(k, w4a8_gemm, nj_w4_gemm_c);
     NJ_USE(k, w4a8_gelu_up, nj_w4_gelu_up_c);
     NJ_USE(k, w12a14_gemm, nj_w12a14_gemm_c);
+    NJ_USE(k, w7a8_gemm, nj_w7a8_gemm_c);
     NJ_USE(k, w8a16_rows, nj_w8a16_rows_c);
     NJ_USE(k, f32_rows, nj_f32_rows_c);
     NJ_USE(k, f16_rows, nj_f16_rows_c);
@@ -91,7 +92,7 @@ void nj_kernels_init(struct nj_kernels *k, uint32_t features)
 
 static enum nj_act_order order_of(const struct nj_kernels *k, int which)
 {
-    return which == 16 ? k->order16 : which == 14 ? k->order14 : which == 8 ? NJ_ORDER_BYTES : k->order_rows;
+    return which == 16 ? k->order16 : which == 14 ? k->order14 : which == 8 || which == 7 ? NJ_ORDER_BYTES : k->order_rows;
 }
 
 size_t nj_kernels_act_bytes(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group)
@@ -108,10 +109,10 @@ static uint32_t even_tile(uint32_t tokens, uint32_t widest)
 
 void nj_kernels_act(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group, void *memory, struct nj_act *act)
 {
-    uint32_t tile = which == 0 ? 1 : even_tile(tokens, which == 8 ? k->tile8 : k->tile16);
-    if (which != 0 && which != 14 && tokens <= k->direct_tokens)
+    uint32_t tile = which == 0 ? 1 : even_tile(tokens, which == 8 || which == 7 ? k->tile8 : k->tile16);
+    if ((which == 16 || which == 8) && tokens <= k->direct_tokens)
         tile = tokens;
-    nj_act_place(act, order_of(k, which), tokens, cols, group, tile, memory);
+    nj_act_place(act, order_of(k, which), tokens, cols, group, tile, which == 14 ? 0 : which == 7 ? 64 : 8, memory);
 }
 
 size_t nj_gemm_scratch_bytes(uint32_t tokens)

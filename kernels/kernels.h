@@ -12,7 +12,7 @@
  * instruction set (c, avx2, avx512, avx512vnni, neon, dotprod, i8mm). In OPERATION, wN is an N-bit integer weight with scales, aN an N-bit
  * integer activation with scales, f32, f16 and bf16 are what they say. The file of a form ends in its instruction set; the Makefile compiles it so.
  *
- * Exactness. The integer products (w4a16, w4a8, w12a14) are sums of int32 within a group, exact, and then
+ * Exactness. The integer products (w4a16, w4a8, w12a14, w7a8) are sums of int32 within a group, exact, and then
  *     sum = fma((float)integer_sum, weight_scale * activation_scale, sum),   groups in order,
  * in every form: all instruction sets, batch sizes and cuts give the same bits. fp32 sums differ by their order; the bound that the test holds them to is
  * stated with each operation as a multiple of 2^-24 * sum |terms|. Inputs are finite. Denormals are kept. */
@@ -28,7 +28,7 @@ enum nj_number { NJ_NUMBER_F32, NJ_NUMBER_F16, NJ_NUMBER_BF16 };
 /* ---- Activations --------------------------------------------------------------------------------------------------------------------------------
  * Quantises tokens [first_tile * tile, (first_tile + tiles) * tile) of act (cut to its tokens) from x, token t at x + t * stride (t counts from 0, so x is
  * the whole batch; `stride` in floats). Per group: limit = NJ_ACT_LIMIT_16, _14 or _8; scale = max |x| / limit; q = rint(x * (limit / max |x|)), clamped to the limit;
- * a group whose max |x| is below 2^-96 becomes zeros with scale 0. With 14 bits `start` becomes zero; for row orders a tile is one
+ * a group whose max |x| is below 2^-96 becomes zeros with scale 0. For row orders a tile is one
  * token and `start` is not written. Exact in all forms. */
 typedef void nj_quantize_fn(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles);
 
@@ -47,7 +47,10 @@ typedef void nj_w4_gelu_up_fn(const struct nj_w4 *gate, const struct nj_w4 *up, 
 /* ---- Plain matrices as integers ---------------------------------------------------------------------------------------------------------------------
  * A row-major matrix of fp32, fp16 or bf16 times 14-bit activations, for large batches (the vision tower). The kernel opens the weights on its way to
  * 12 bits: per row and activation group, scale = max |w| / 2047, q = rint(w * (2047 / max |w|)); then as with int4. 2047 * 8191 * 128 < 2^31, so groups
- * of up to 128 are summed without overflow. The result is finer than with bf16 activations. `a` is of kind 14 (a14_quantize), its group nj_act_group(cols, cols). */
+ * of up to 128 are summed without overflow. The result is finer than with bf16 activations. `a` is of kind 14 (a14_quantize), its group nj_act_group(cols, cols).
+ * w7a8_gemm, for the power-saver mode, does the same with weights of 7 bits (max |w| / 63) and activations of kind 7 (a8_quantize): about 2 % off. */
+#define NJ_PLAIN_LIMIT_12 2047
+#define NJ_PLAIN_LIMIT_7  63
 struct nj_plain {
     const void    *data; /* [rows][cols] */
     enum nj_number format;
@@ -172,6 +175,7 @@ typedef uint64_t nj_read_fn(const void *memory, size_t bytes);
     X(nj_w4_gemm_fn, w4a8_gemm)                                                                                                            \
     X(nj_w4_gelu_up_fn, w4a8_gelu_up)                                                                                                      \
     X(nj_plain_gemm_fn, w12a14_gemm)                                                                                                       \
+    X(nj_plain_gemm_fn, w7a8_gemm)                                                                                                         \
     X(nj_i8_rows_fn, w8a16_rows)                                                                                                           \
     X(nj_rows_fn, f32_rows)                                                                                                                \
     X(nj_rows_fn, f16_rows)                                                                                                                \
@@ -204,6 +208,7 @@ struct nj_kernels {
     } names;
     enum nj_act_order order16, order14, order_rows; /* what a16_quantize, a14_quantize and a16_rows_quantize write */
     uint32_t          tile16, tile8;                /* widest tile of tokens of the GEMM; 14 bits go like 16 */
+    bool              narrow_plain;                 /* w7a8_gemm is faster than w12a14_gemm */
     uint32_t          direct_tokens;                /* up to so many tokens make one tile and take the direct form */
     uint32_t          features;                     /* enum nj_cpu_feature: those in use */
     const char       *differs; /* NULL, or the name of a form that failed its check: its instruction set is not in use */
@@ -213,7 +218,8 @@ struct nj_kernels {
  * for all); an instruction set whose form does not agree is left out, and `differs` says so. */
 void nj_kernels_init(struct nj_kernels *k, uint32_t features);
 
-/* Places activations as the table's forms want them: which = 16, 14 or 8 for the tiled orders (tile chosen for `tokens`), 0 for the row order.
+/* Places activations as the table's forms want them: which = 16, 14, 8 or 7 (8 bits for plain weights) for the tiled orders (tile chosen for `tokens`), 0 for
+ * the row order.
  * memory: nj_kernels_act_bytes, aligned to 64. */
 size_t nj_kernels_act_bytes(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group);
 void   nj_kernels_act(const struct nj_kernels *k, int which, uint32_t tokens, uint32_t cols, uint32_t group, void *memory,

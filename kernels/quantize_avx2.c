@@ -12,7 +12,7 @@ NJ_INLINE void put_word(uint8_t *at, uint32_t word)
 
 /* One group of one token. words: its first word; the next step's is `pitch` bytes on.  x: [group] */
 NJ_INLINE void quantize_group(enum nj_act_order order, int32_t most, const float *x, uint32_t group, uint8_t *words, size_t pitch,
-                              float *scale, int32_t *start)
+                              float *scale, int32_t offset, int32_t *start)
 {
     const float   limit = (float)most;
     const __m256  sign  = _mm256_set1_ps(-0.0f);
@@ -51,7 +51,7 @@ NJ_INLINE void quantize_group(enum nj_act_order order, int32_t most, const float
     }
     if (order != NJ_ORDER_ROWS) {
         sum    = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-        *start = most == NJ_ACT_LIMIT_14 ? 0 : -8 * (_mm_cvtsi128_si32(sum) + _mm_extract_epi32(sum, 1));
+        *start = -offset * (_mm_cvtsi128_si32(sum) + _mm_extract_epi32(sum, 1));
     }
 }
 
@@ -81,7 +81,7 @@ NJ_INLINE void quantize_tiles(enum nj_act_order order, int32_t most, const float
                 uint8_t *words    = order == NJ_ORDER_ROWS ? act->values + (token * act->padded + first) * 2
                                                            : nj_act_words(act, first / NJ_ACT_CHUNK, tile) + in_chunk + 4 * (size_t)t;
                 quantize_group(order, most, group_of(act, row, first, copy), act->group, words, 4 * (size_t)width,
-                               &act->scale[g * act->tokens + token], &act->start[g * act->tokens + token]);
+                               &act->scale[g * act->tokens + token], act->offset, &act->start[g * act->tokens + token]);
             }
         }
     }

@@ -58,7 +58,7 @@ static void quantize_group(const float *x, const struct nj_act *act, uint32_t to
     }
     act->scale[(size_t)g * act->tokens + token] = scale;
     if (act->order != NJ_ORDER_ROWS && act->order != NJ_ORDER_ROW_PLANES)
-        act->start[(size_t)g * act->tokens + token] = limit == NJ_ACT_LIMIT_14 ? 0 : -8 * sum;
+        act->start[(size_t)g * act->tokens + token] = -act->offset * sum;
 }
 
 static void quantize(const float *x, size_t stride, const struct nj_act *act, uint32_t first_tile, uint32_t tiles, int32_t limit)

@@ -16,7 +16,7 @@ NJ_INLINE void put_bytes(uint8_t *words, size_t pitch, int8x8_t bytes)
 
 /* One group of one token. words: its first word; the next step's is `pitch` bytes on; plane: distance of the second plane.  x: [group] */
 NJ_INLINE void quantize_group(enum nj_act_order order, int32_t most, const float *x, uint32_t group, uint8_t *words, size_t pitch,
-                              size_t plane, float *scale, int32_t *start)
+                              size_t plane, float *scale, int32_t offset, int32_t *start)
 {
     const float limit = (float)most;
     float32x4_t sizes = vdupq_n_f32(0);
@@ -56,7 +56,7 @@ NJ_INLINE void quantize_group(enum nj_act_order order, int32_t most, const float
         }
     }
     if (order != NJ_ORDER_ROWS && order != NJ_ORDER_ROW_PLANES)
-        *start = most == NJ_ACT_LIMIT_14 ? 0 : -8 * vaddvq_s32(sum);
+        *start = -offset * vaddvq_s32(sum);
 }
 
 /* The part of x that a group covers; a copy with zeros behind where the columns end inside the group. */
@@ -90,7 +90,7 @@ NJ_INLINE void quantize_tiles(enum nj_act_order order, int32_t most, const float
                     words = nj_act_words(act, first / NJ_ACT_CHUNK, tile) + in_chunk + 4 * (size_t)t;
                 }
                 quantize_group(order, most, group_of(act, x + token * stride, first, copy), act->group, words, 4 * (size_t)width, plane,
-                               &act->scale[g * act->tokens + token], &act->start[g * act->tokens + token]);
+                               &act->scale[g * act->tokens + token], act->offset, &act->start[g * act->tokens + token]);
             }
         }
     }

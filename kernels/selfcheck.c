@@ -66,7 +66,7 @@ static bool near(const struct bench *b, size_t count)
 static bool quantized(const struct nj_kernels *k, struct bench *b, int which, uint32_t tokens, nj_quantize_fn *quantize, struct nj_act *a)
 {
     struct nj_act same;
-    uint32_t      group = which == 14 ? COLS : GROUP;
+    uint32_t      group = which == 14 || which == 7 ? COLS : GROUP;
     size_t        bytes = nj_kernels_act_bytes(k, which, tokens, COLS, group);
     if (bytes > sizeof b->act || nj_gemm_scratch_bytes(tokens) > sizeof b->scratch)
         return false;
@@ -96,11 +96,11 @@ static bool pair_agrees(const struct nj_kernels *k, struct bench *b, int which, 
     return near(b, (size_t)a->tokens * ROWS);
 }
 
-static bool plain_agrees(const struct nj_kernels *k, struct bench *b, const struct nj_act *a)
+static bool plain_agrees(const struct nj_kernels *k, struct bench *b, int which, const struct nj_act *a)
 {
     struct nj_plain w = {b->plain, NJ_NUMBER_BF16, ROWS, COLS};
-    k->w12a14_gemm(&w, a, 0, PANELS, b->got, ROWS, b->scratch);
-    nj_w12a14_gemm_c(&w, a, 0, PANELS, b->want, ROWS, NULL);
+    (which == 14 ? k->w12a14_gemm : k->w7a8_gemm)(&w, a, 0, PANELS, b->got, ROWS, b->scratch);
+    (which == 14 ? nj_w12a14_gemm_c : nj_w7a8_gemm_c)(&w, a, 0, PANELS, b->want, ROWS, NULL);
     return equal(b, (size_t)a->tokens * ROWS);
 }
 
@@ -207,7 +207,9 @@ const char *nj_kernels_differ(const struct nj_kernels *k)
     EXPECT(a8_quantize, quantized(k, b, 8, FEW, k->a8_quantize, &a))
     EXPECT(w4a8_gemm, w4_agrees(k, b, 8, &a))
     EXPECT(a14_quantize, quantized(k, b, 14, TOKENS, k->a14_quantize, &a))
-    EXPECT(w12a14_gemm, plain_agrees(k, b, &a))
+    EXPECT(w12a14_gemm, plain_agrees(k, b, 14, &a))
+    EXPECT(a8_quantize, quantized(k, b, 7, TOKENS, k->a8_quantize, &a))
+    EXPECT(w7a8_gemm, plain_agrees(k, b, 7, &a))
     EXPECT(a16_rows_quantize, quantized(k, b, 0, FEW, k->a16_rows_quantize, &a))
     EXPECT(w8a16_rows, i8_agrees(k, b, &a))
     EXPECT(f32_rows, rows_agree(b, k->f32_rows, nj_f32_rows_c, b->x))

@@ -12,6 +12,7 @@ void nj_use_avx2(struct nj_kernels *k)
     NJ_USE(k, w4a8_gemm, nj_w4a8_gemm_16x4_avx2);
     NJ_USE(k, w4a8_gelu_up, nj_w4a8_gelu_up_16x4_avx2);
     NJ_USE(k, w12a14_gemm, nj_w12a14_gemm_32x3_avx2);
+    NJ_USE(k, w7a8_gemm, nj_w7a8_gemm_16x4_avx2);
     NJ_USE(k, w8a16_rows, nj_w8a16_rows_4x3_avx2);
     NJ_USE(k, f32_rows, nj_f32_rows_4x3_avx2);
     NJ_USE(k, f16_rows, nj_f16_rows_4x3_avx2);
@@ -32,5 +33,6 @@ void nj_use_avx2(struct nj_kernels *k)
     NJ_USE(k, peak_int8, nj_peak_int8_avx2);
     NJ_USE(k, peak_f32, nj_peak_f32_avx2);
     NJ_USE(k, read_memory, nj_read_memory_avx2);
-    k->tile16 = 6;
+    k->tile16       = 6;
+    k->narrow_plain = true;
 }

@@ -1,5 +1,6 @@
 /* The forms of AVX-512 without VNNI, as they enter the table. Quantisers stay those of AVX2, which write the same order. */
 #include "kernels/forms_avx512.h"
+#include "kernels/forms_c.h"
 
 void nj_use_avx512(struct nj_kernels *k)
 {
@@ -8,6 +9,7 @@ void nj_use_avx512(struct nj_kernels *k)
     NJ_USE(k, w4a8_gemm, nj_w4a8_gemm_32x6_avx512);
     NJ_USE(k, w4a8_gelu_up, nj_w4a8_gelu_up_32x6_avx512);
     NJ_USE(k, w12a14_gemm, nj_w12a14_gemm_32x12_avx512);
+    NJ_USE(k, w7a8_gemm, nj_w7a8_gemm_c); /* what sums bytes without VNNI gains nothing here */
     NJ_USE(k, w8a16_rows, nj_w8a16_rows_4x1_avx512);
     NJ_USE(k, f32_rows, nj_f32_rows_4x6_avx512);
     NJ_USE(k, f16_rows, nj_f16_rows_4x6_avx512);
@@ -27,6 +29,7 @@ void nj_use_avx512(struct nj_kernels *k)
     NJ_USE(k, peak_int16, nj_peak_int16_avx512);
     NJ_USE(k, peak_int8, nj_peak_int8_avx512);
     NJ_USE(k, peak_f32, nj_peak_f32_avx512);
-    k->tile16 = 12;
-    k->tile8  = 6;
+    k->tile16       = 12;
+    k->tile8        = 6;
+    k->narrow_plain = false;
 }

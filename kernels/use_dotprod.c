@@ -11,6 +11,7 @@ void nj_use_dotprod(struct nj_kernels *k)
     NJ_USE(k, w4a8_gemm, nj_w4a8_gemm_8x8_dotprod);
     NJ_USE(k, w4a8_gelu_up, nj_w4a8_gelu_up_8x8_dotprod);
     NJ_USE(k, w12a14_gemm, nj_w12a14_gemm_4x4_dotprod);
+    NJ_USE(k, w7a8_gemm, nj_w7a8_gemm_8x8_dotprod);
     NJ_USE(k, w8a16_rows, nj_w8a16_rows_4x1_dotprod);
     NJ_USE(k, peak_int16, nj_peak_int16_dotprod);
     NJ_USE(k, peak_int8, nj_peak_int8_dotprod);
@@ -19,5 +20,6 @@ void nj_use_dotprod(struct nj_kernels *k)
     k->order_rows    = NJ_ORDER_ROW_PLANES;
     k->tile16        = 4;
     k->tile8         = 8;
+    k->narrow_plain  = true;
     k->direct_tokens = 4;
 }

@@ -266,13 +266,14 @@ static int parse(int argc, char **argv, struct question *out)
 
 int nj_cmd_ask(struct nj_cli *cli, int argc, char **argv)
 {
-    struct nj_session session  = {0};
-    struct question   question = {.tokens         = DEFAULT_TOKENS,
-                                  .calls          = DEFAULT_CALLS,
-                                  .thought_tokens = THOUGHT_TOKENS,
-                                  .sampling       = {.temperature = 1.0f, .top_k = 64, .top_p = 0.95f}};
-    question.session =
-        (struct nj_session_options){.model = cli->conf.model.path, .arithmetic = NJ_FAST, .threads = (uint32_t)cli->conf.model.threads};
+    struct nj_session session    = {0};
+    struct question   question   = {.tokens         = DEFAULT_TOKENS,
+                                    .calls          = DEFAULT_CALLS,
+                                    .thought_tokens = THOUGHT_TOKENS,
+                                    .sampling       = {.temperature = 1.0f, .top_k = 64, .top_p = 0.95f}};
+    question.session             = (struct nj_session_options){.model      = cli->conf.model.path,
+                                                               .arithmetic = nj_station_arithmetic(cli->conf.model.power_saver),
+                                                               .threads    = (uint32_t)cli->conf.model.threads};
     question.session.adapter     = cli->conf.model.adapter[0] ? cli->conf.model.adapter : NULL;
     question.session.should_stop = nj_interrupted;
     question.seed                = (uint64_t)cli->conf.model.seed;

@@ -50,7 +50,7 @@ static nj_status open_reader(struct evaluation *e, struct nj_error *error)
 {
     if (e->reader)
         return NJ_OK;
-    struct nj_engine_options options = {.arithmetic = e->exact ? NJ_EXACT : NJ_FAST};
+    struct nj_engine_options options = {.arithmetic = e->exact ? NJ_EXACT : nj_station_arithmetic(e->cli->conf.model.power_saver)};
     nj_status                status  = nj_weights_open(e->model, NULL, &e->weights, error);
     if (status == NJ_OK)
         status = nj_cli_tokenizer_open(e->model, &e->tokenizer, error);

@@ -121,7 +121,7 @@ nj_status nj_report_narrative(struct nj_cli *cli, struct nj_db *db, const struct
     const struct nj_tool_desk       desk    = {.db = db, .conf = &cli->conf};
     const struct nj_session_options opening = {.model       = options->model,
                                                .adapter     = cli->conf.model.adapter[0] ? cli->conf.model.adapter : NULL,
-                                               .arithmetic  = NJ_FAST,
+                                               .arithmetic  = nj_station_arithmetic(cli->conf.model.power_saver),
                                                .threads     = (uint32_t)cli->conf.model.threads,
                                                .text_only   = true,
                                                .should_stop = nj_interrupted};

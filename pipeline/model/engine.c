@@ -120,7 +120,7 @@ static nj_status check_heads(const struct nj_config *config, struct nj_error *er
 static nj_status make_fast_scratch(struct nj_engine *engine, struct nj_error *error)
 {
     struct nj_scratch *scratch = &engine->scratch;
-    static const int   kinds[] = {0, 8, 14, 16};
+    static const int   kinds[] = {0, 7, 8, 14, 16};
     size_t             gemm = nj_gemm_scratch_bytes(engine->pass_rows), attention = nj_attention_scratch_bytes(engine->max_head_dim);
     size_t             patches = nj_patches_scratch_bytes(engine->weights->config.vision.head_dim);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) { /* groups of 32 have the most scales */

@@ -17,6 +17,12 @@ enum nj_arithmetic {
     NJ_POWER_SAVER /* 8-bit activations: faster, coarser; a named choice, never a default */
 };
 
+/* What a station reads with, by its setting. */
+static inline enum nj_arithmetic nj_station_arithmetic(bool power_saver)
+{
+    return power_saver ? NJ_POWER_SAVER : NJ_FAST;
+}
+
 struct nj_engine_options {
     enum nj_arithmetic arithmetic;
     struct nj_pool    *pool;      /* borrowed; NULL: the calling thread alone */

@@ -133,7 +133,8 @@ struct nj_input {
     const float  *x; /* [n][cols] */
     uint32_t      n, cols;
     bool          patches; /* of a picture: 14-bit integers will do for plain weights (finer than the reference's own bf16) */
-    int           which;   /* 16, 14, 8 or 0, as in nj_kernels_act */
+    bool          coarse;  /* and in the power-saver mode 8 bits */
+    int           which;   /* 16, 14, 8, 7 or 0, as in nj_kernels_act */
     struct nj_act act;     /* tokens == 0: not made yet */
 };
 

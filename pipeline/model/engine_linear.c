@@ -30,7 +30,7 @@ static void quantise_tile(void *arg, size_t index, unsigned thread)
     job->quantize(job->input->x, job->input->cols, &job->input->act, (uint32_t)index, 1);
 }
 
-/* `which` = 16, 14, 8 or 0 (row order) as in nj_kernels_act; `group` is that of the weights. */
+/* `which` = 16, 14, 8, 7 or 0 (row order) as in nj_kernels_act; `group` is that of the weights. */
 static bool is_quantised(const struct nj_input *input, int which, uint32_t group)
 {
     return input->act.tokens && input->which == which && input->act.group == nj_act_group(input->cols, group);
@@ -41,7 +41,7 @@ static void quantise(struct nj_engine *engine, struct nj_input *input, int which
     const struct nj_kernels *k   = &engine->kernels;
     struct quantise          job = {input, which == 16   ? k->a16_quantize
                                            : which == 14 ? k->a14_quantize
-                                           : which == 8  ? k->a8_quantize
+                                           : which != 0  ? k->a8_quantize
                                                          : k->a16_rows_quantize};
     if (is_quantised(input, which, group))
         return;
@@ -90,7 +90,7 @@ static uint32_t block_of(const struct nj_linear *linear)
 static void cut(const struct job *job, struct work *work)
 {
     uint32_t total = work->panels ? nj_w4_panels(work->product.rows) : work->product.rows;
-    bool     few   = work->panels && work->which != 14 && job->input->n <= job->engine->kernels.direct_tokens;
+    bool     few   = work->panels && work->which != 14 && work->which != 7 && job->input->n <= job->engine->kernels.direct_tokens;
     uint32_t piece = few ? piece_of(work) : work->panels ? GEMM_PANELS : block_of(work->product.linear);
     uint32_t even  = (total + job->engine->threads - 1) / job->engine->threads;
     work->chunk    = job->engine->threads == 1 ? (few ? total : piece) : even < piece ? even : piece;
@@ -128,11 +128,11 @@ static void panels(const struct job *job, const struct work *work, uint32_t firs
     const struct nj_act     *act     = &job->input->act;
     void                    *scratch = job->engine->scratch.thread_kernel + thread * job->engine->scratch.thread_kernel_stride;
     bool                     narrow  = work->which == 8;
-    if (work->which == 14) {
+    if (work->which == 14 || work->which == 7) {
         static const enum nj_number numbers[] = {
             [NJ_LINEAR_F32] = NJ_NUMBER_F32, [NJ_LINEAR_F16] = NJ_NUMBER_F16, [NJ_LINEAR_BF16] = NJ_NUMBER_BF16};
         struct nj_plain plain = {product->linear->plain, numbers[product->linear->kind], product->linear->rows, product->linear->cols};
-        k->w12a14_gemm(&plain, act, first, count, product->out, product->stride, scratch);
+        (work->which == 14 ? k->w12a14_gemm : k->w7a8_gemm)(&plain, act, first, count, product->out, product->stride, scratch);
     } else if (work->up) {
         (narrow ? k->w4a8_gelu_up : k->w4a16_gelu_up)(&product->linear->w4, &work->up->w4, act, first, count, product->out, product->stride,
                                                       scratch);
@@ -254,7 +254,7 @@ static void add_work(struct job *job, const struct nj_product *product, const st
     } else if (plain && job->input->patches && !nj_is_exact(job->engine) && job->input->n >= PLAIN_TOKENS &&
                linear->cols % NJ_W4_COLS_MULTIPLE == 0) {
         work->panels = true;
-        work->which  = 14;
+        work->which  = job->engine->arithmetic == NJ_POWER_SAVER && job->input->coarse && job->engine->kernels.narrow_plain ? 7 : 14;
         work->group  = linear->cols;
     }
 }
@@ -276,6 +276,7 @@ void nj_linear(struct nj_engine *engine, struct nj_input *input, const struct nj
             nj_input_set(&part, input->x + (size_t)token * input->cols,
                          input->n - token < engine->pass_rows ? input->n - token : engine->pass_rows, input->cols);
         used->patches = input->patches;
+        used->coarse  = input->coarse;
         for (size_t i = 0; i < count && i < MAX_WORKS; i++) {
             add_work(&job, &products[i], NULL);
             job.works[i].product.out += token * job.works[i].product.stride;

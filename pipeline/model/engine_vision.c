@@ -159,7 +159,7 @@ static void clipped_linears(struct tower *tower, const struct clipped *list, siz
         if (!common)
             nj_pool_run(tower->engine->pool, n, copy_clamped_row, &copy);
         nj_input_set(&input, common ? x : tower->clamped, n, list->clip->weight.cols);
-        input.patches = true;
+        input.patches = input.coarse = true;
         nj_linear(tower->engine, &input, products, taken);
     }
 }

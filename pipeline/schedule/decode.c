@@ -54,12 +54,14 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
     decoder->conf = conf;
     char        path[NJ_CONF_TEXT + 256];
     const char *slash = strrchr(conf->model.path, '/');
-    snprintf(decoder->model, sizeof decoder->model - sizeof " (calibrated)", "%s%s%s", slash && slash[1] ? slash + 1 : conf->model.path,
-             conf->model.adapter[0] ? " + " : "", conf->model.adapter);
+    snprintf(decoder->model, sizeof decoder->model - sizeof " (8-bit) (calibrated)", "%s%s%s%s",
+             slash && slash[1] ? slash + 1 : conf->model.path, conf->model.adapter[0] ? " + " : "", conf->model.adapter,
+             conf->model.power_saver && !options->exact ? " (8-bit)" : "");
     struct nj_weights_options weights = {.adapter = conf->model.adapter[0] ? conf->model.adapter : NULL};
-    struct nj_engine_options  engine  = {
-          .arithmetic = options->exact ? NJ_EXACT : NJ_FAST, .should_stop = options->should_stop, .stop_arg = options->stop_arg};
-    nj_status status = NJ_OK;
+    struct nj_engine_options  engine  = {.arithmetic  = options->exact ? NJ_EXACT : nj_station_arithmetic(conf->model.power_saver),
+                                         .should_stop = options->should_stop,
+                                         .stop_arg    = options->stop_arg};
+    nj_status                 status  = NJ_OK;
     if (!nj_conf_place(path, sizeof path, conf->model.path))
         status = nj_fail(error, "%s: the path is too long", conf->model.path);
     if (status == NJ_OK && (!nj_conf_place(decoder->parked, sizeof decoder->parked - sizeof ".parked", conf->database.path) ||

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 /* Root mean square of the differences of logits that have a standard deviation of 4; the bf16 arithmetic of the reference itself is at 0.12. */
-#define FAST_RMS        0.02
-#define POWER_SAVER_RMS 0.6
+#define FAST_RMS           0.02
+#define POWER_SAVER_RMS    0.6
+#define FAST_VISION        3e-3 /* of the root mean square of the features */
+#define POWER_SAVER_VISION 6e-2
 
 struct setup {
     unsigned           threads;
@@ -256,6 +258,25 @@ static void check_vision(const json_t *test)
     close_model(&model);
 }
 
+/* The tower in the faster arithmetics, by the root mean square of what its features are off. */
+static void check_vision_within(const json_t *test, enum nj_arithmetic arithmetic, const char *name, double bound)
+{
+    struct nj_npy golden = golden_array(test, "features");
+    struct model  model;
+    double        off = 0, size = 0;
+    open_model(test, (struct setup){.threads = 2, .arithmetic = arithmetic}, &model);
+    float *features = features_of(test, &model);
+    for (size_t i = 0; i < golden.count; i++) {
+        double want = ((const float *)golden.data)[i], gap = (double)features[i] - want;
+        off += gap * gap;
+        size += want * want;
+    }
+    CHECK(sqrt(off / size) <= bound, "%s, %s: features %.1e off of %.0e", golden_text(test, "name"), name, sqrt(off / size), bound);
+    free(features);
+    nj_npy_free(&golden);
+    close_model(&model);
+}
+
 static bool is_chosen(const char *name)
 {
     static const char *const chosen[] = {"tiny-it-short",
@@ -295,8 +316,11 @@ int main(void)
             check_generate(test, NJ_EXACT), check_generate(test, NJ_FAST);
         else if (!strcmp(kind, "hidden") || !strcmp(kind, "ple"))
             check_trace(test, kind);
-        else if (!strcmp(kind, "vision"))
+        else if (!strcmp(kind, "vision")) {
             check_vision(test);
+            check_vision_within(test, NJ_FAST, "fast", FAST_VISION);
+            check_vision_within(test, NJ_POWER_SAVER, "power saver", POWER_SAVER_VISION);
+        }
     }
     json_decref(cases);
     return tap_done();

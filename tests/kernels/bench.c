@@ -209,24 +209,25 @@ static void bench_w4(int which, int pair, uint32_t tokens, uint32_t rows, uint32
     free(act);
 }
 
-static void bench_plain(uint32_t tokens, uint32_t rows, uint32_t cols)
+static void bench_plain(int which, uint32_t tokens, uint32_t rows, uint32_t cols)
 {
     struct gemm g = {0};
     char        what[64];
-    snprintf(what, sizeof what, "w12a14 M%u N%u K%u", tokens, rows, cols);
+    snprintf(what, sizeof what, "%s M%u N%u K%u", which == 14 ? "w12a14" : "w7a8", tokens, rows, cols);
     if (strncmp(what, pattern, strlen(pattern)) != 0)
         return;
     uint16_t *data = memory((size_t)rows * cols * 2);
-    void     *act  = memory(nj_kernels_act_bytes(&k, 14, tokens, cols, nj_act_group(cols, cols)));
+    void     *act  = memory(nj_kernels_act_bytes(&k, which, tokens, cols, nj_act_group(cols, cols)));
     g.plain        = (struct nj_plain){data, NJ_NUMBER_BF16, rows, cols};
     g.x            = numbers((size_t)tokens * cols);
     g.out          = memory((size_t)tokens * rows * sizeof(float));
     g.scratch      = memory(threads * ((nj_gemm_scratch_bytes(tokens) + 4095) / 4096 * 4096));
-    g.run_plain    = k.w12a14_gemm;
+    g.run_plain    = which == 14 ? k.w12a14_gemm : k.w7a8_gemm;
     g.piece        = rows;
-    nj_kernels_act(&k, 14, tokens, cols, nj_act_group(cols, cols), act, &g.a);
-    k.a14_quantize(g.x, cols, &g.a, 0, nj_act_tiles(&g.a));
-    line(what, k.names.w12a14_gemm, INT16, (double)rows * cols * tokens, run_gemm, &g);
+    nj_kernels_act(&k, which, tokens, cols, nj_act_group(cols, cols), act, &g.a);
+    (which == 14 ? k.a14_quantize : k.a8_quantize)(g.x, cols, &g.a, 0, nj_act_tiles(&g.a));
+    line(what, which == 14 ? k.names.w12a14_gemm : k.names.w7a8_gemm, which == 14 ? INT16 : INT8, (double)rows * cols * tokens, run_gemm,
+         &g);
     free(data);
     free(act);
     free(g.x);
@@ -445,9 +446,11 @@ int main(int argc, char **argv)
             bench_w4(which, 1, tokens, 40960, 2560, 128);
         bench_w4(which, 0, 1, 40960, 10240, 32);
     }
-    bench_plain(2376, 768, 768);
-    bench_plain(2376, 3072, 768);
-    bench_plain(2376, 768, 3072);
+    for (int which = 14; which >= 7; which -= 7) {
+        bench_plain(which, 2376, 768, 768);
+        bench_plain(which, 2376, 3072, 768);
+        bench_plain(which, 2376, 768, 3072);
+    }
     bench_rows(NJ_NUMBER_F32, 1, 1, 131072, 2560);
     bench_rows(NJ_NUMBER_BF16, 0, 1, 131072, 2560);
     bench_rows(NJ_NUMBER_BF16, 0, 64, 10240, 2560);

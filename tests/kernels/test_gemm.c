@@ -54,7 +54,7 @@ static int same_act(const struct nj_act *a, const struct nj_act *b)
 
 static nj_quantize_fn *quantizer(const struct nj_kernels *k, int which)
 {
-    return which == 16 ? k->a16_quantize : which == 14 ? k->a14_quantize : which == 8 ? k->a8_quantize : k->a16_rows_quantize;
+    return which == 16 ? k->a16_quantize : which == 14 ? k->a14_quantize : which == 8 || which == 7 ? k->a8_quantize : k->a16_rows_quantize;
 }
 
 /* ---- tests ---- */
@@ -86,7 +86,7 @@ static void test_quantize(const struct nj_kernels *k, const char *isa, int which
     CHECK(same, "%s: quantiser for %d bits%s (%s)", isa, which ? which : 16, which ? "" : ", rows",
           which == 16   ? k->names.a16_quantize
           : which == 14 ? k->names.a14_quantize
-          : which == 8  ? k->names.a8_quantize
+          : which       ? k->names.a8_quantize
                         : k->names.a16_rows_quantize);
 }
 
@@ -157,10 +157,10 @@ static void test_gemm(const struct nj_kernels *k, const char *isa, int which, in
     CHECK(same, "%s: %s", isa, name);
 }
 
-static void test_plain(const struct nj_kernels *k, const char *isa)
+static void test_plain(const struct nj_kernels *k, const char *isa, int which)
 {
     int same = 1;
-    if (!IS_NEW(k, w12a14_gemm))
+    if (which == 14 ? !IS_NEW(k, w12a14_gemm) : !IS_NEW(k, w7a8_gemm))
         return;
     for (int round = 0; round < rounds(60) && same; round++) {
         uint32_t        rows = 1 + random_below(90), cols = 1 + random_below(round % 2 ? 900 : 100), tokens = 1 + random_below(40);
@@ -176,16 +176,17 @@ static void test_plain(const struct nj_kernels *k, const char *isa)
                 ((uint16_t *)data)[i] = w.format == NJ_NUMBER_F16 ? nj_f16_round(v) : nj_bf16_round(v);
         }
         w.data          = data;
-        struct nj_act a = guarded_act(k, 14, tokens, cols, nj_act_group(cols, cols));
+        struct nj_act a = guarded_act(k, which, tokens, cols, nj_act_group(cols, cols));
         random_floats(x, (size_t)tokens * cols, round % 7 == 0 ? 4 : (uint32_t)round);
-        nj_a14_quantize_c(x, cols, &a, 0, nj_act_tiles(&a));
+        (which == 14 ? nj_a14_quantize_c : nj_quantize_c)(x, cols, &a, 0, nj_act_tiles(&a));
         size_t   stride = rows + random_below(40), length = (tokens - 1) * stride + rows;
         float   *got = guarded(length * sizeof *got, 4), *want = malloc(length * sizeof *want);
         uint32_t panels = nj_w4_panels(rows), first = random_below(panels), count = 1 + random_below(panels - first);
         for (size_t i = 0; i < length; i++)
             got[i] = want[i] = CANARY;
-        k->w12a14_gemm(&w, &a, first, count, got, stride, guarded(nj_gemm_scratch_bytes(tokens), 64));
-        nj_w12a14_gemm_c(&w, &a, first, count, want, stride, NULL);
+        void *scratch = guarded(nj_gemm_scratch_bytes(tokens), 64);
+        (which == 14 ? k->w12a14_gemm : k->w7a8_gemm)(&w, &a, first, count, got, stride, scratch);
+        (which == 14 ? nj_w12a14_gemm_c : nj_w7a8_gemm_c)(&w, &a, first, count, want, stride, NULL);
         for (size_t i = 0; i < length && same; i++)
             same = got[i] == want[i];
         if (!same)
@@ -193,7 +194,7 @@ static void test_plain(const struct nj_kernels *k, const char *isa)
         free(want);
         release_all();
     }
-    CHECK(same, "%s: %s", isa, k->names.w12a14_gemm);
+    CHECK(same, "%s: %s", isa, which == 14 ? k->names.w12a14_gemm : k->names.w7a8_gemm);
 }
 
 /* Largest sums: every weight -8 or 7, every activation at the limit. */
@@ -262,12 +263,14 @@ static void test_table(const struct nj_kernels *k, const char *isa)
     test_quantize(k, isa, 16);
     test_quantize(k, isa, 14);
     test_quantize(k, isa, 8);
+    test_quantize(k, isa, 7);
     test_quantize(k, isa, 0);
     test_gemm(k, isa, 16, 0);
     test_gemm(k, isa, 16, 1);
     test_gemm(k, isa, 8, 0);
     test_gemm(k, isa, 8, 1);
-    test_plain(k, isa);
+    test_plain(k, isa, 14);
+    test_plain(k, isa, 7);
     test_limits(k, isa);
 }
 

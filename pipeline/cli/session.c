@@ -124,11 +124,11 @@ int nj_probe_parse(struct nj_cli *cli, int argc, char **argv, struct nj_probe_op
                                             {"json", no_argument, NULL, OPTION_JSON},
                                             {"schema", required_argument, NULL, OPTION_SCHEMA},
                                             {0}};
-    *out                                 = (struct nj_probe_options){.session = {.arithmetic = nj_station_arithmetic(cli->conf.model.power_saver)}};
-    out->session.threads                 = (uint32_t)cli->conf.model.threads;
-    out->session.adapter                 = cli->conf.model.adapter[0] ? cli->conf.model.adapter : NULL;
-    opterr                               = 0;
-    optind                               = 0;
+    *out                 = (struct nj_probe_options){.session = {.arithmetic = nj_station_arithmetic(cli->conf.model.power_saver)}};
+    out->session.threads = (uint32_t)cli->conf.model.threads;
+    out->session.adapter = cli->conf.model.adapter[0] ? cli->conf.model.adapter : NULL;
+    opterr               = 0;
+    optind               = 0;
     for (int option; (option = getopt_long(argc, argv, "m:o:n:", options, NULL)) != -1;) {
         bool good = true;
         switch (option) {

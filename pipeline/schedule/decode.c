@@ -54,9 +54,8 @@ nj_status nj_decoder_open(const struct nj_conf *conf, const struct nj_decoder_op
     decoder->conf = conf;
     char        path[NJ_CONF_TEXT + 256];
     const char *slash = strrchr(conf->model.path, '/');
-    snprintf(decoder->model, sizeof decoder->model - sizeof " (calibrated)", "%s%s%s%s",
-             slash && slash[1] ? slash + 1 : conf->model.path, conf->model.adapter[0] ? " + " : "", conf->model.adapter,
-             conf->model.power_saver && !options->exact ? " (8-bit)" : "");
+    snprintf(decoder->model, sizeof decoder->model - sizeof " (calibrated)", "%s%s%s%s", slash && slash[1] ? slash + 1 : conf->model.path,
+             conf->model.adapter[0] ? " + " : "", conf->model.adapter, conf->model.power_saver && !options->exact ? " (8-bit)" : "");
     struct nj_weights_options weights = {.adapter = conf->model.adapter[0] ? conf->model.adapter : NULL};
     struct nj_engine_options  engine  = {.arithmetic  = options->exact ? NJ_EXACT : nj_station_arithmetic(conf->model.power_saver),
                                          .should_stop = options->should_stop,

@@ -85,21 +85,27 @@ NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile)
         }
 }
 
-static void tile_16x4(const struct nj_tile *tile)
+/* One to four tokens; `tile_n` is inlined, each time for its own number. */
+NJ_INLINE void by_width(const struct nj_tile *tile, void (*tile_n)(const int n, const struct nj_tile *tile))
 {
     switch (tile->width) {
     case 1:
-        tile_16xn(1, tile);
+        tile_n(1, tile);
         break;
     case 2:
-        tile_16xn(2, tile);
+        tile_n(2, tile);
         break;
     case 3:
-        tile_16xn(3, tile);
+        tile_n(3, tile);
         break;
     default:
-        tile_16xn(4, tile);
+        tile_n(4, tile);
     }
+}
+
+static void tile_16x4(const struct nj_tile *tile)
+{
+    by_width(tile, tile_16xn);
 }
 
 /* ---- direct ---- */
@@ -255,19 +261,7 @@ NJ_INLINE void plain_16xn(const int n, const struct nj_tile *tile)
 
 static void plain_16x4(const struct nj_tile *tile)
 {
-    switch (tile->width) {
-    case 1:
-        plain_16xn(1, tile);
-        break;
-    case 2:
-        plain_16xn(2, tile);
-        break;
-    case 3:
-        plain_16xn(3, tile);
-        break;
-    default:
-        plain_16xn(4, tile);
-    }
+    by_width(tile, plain_16xn);
 }
 
 static const struct nj_gemm_form plain_form = {NULL, plain_16x4, NULL, nj_store_avx2, nj_store_gelu_up_avx2, 0};

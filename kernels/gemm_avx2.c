@@ -433,36 +433,38 @@ NJ_INLINE void open_group_bytes(const struct nj_plain *w, enum nj_number format,
     }
 }
 
+NJ_INLINE void open_groups(bool bytes, const struct nj_plain *w, enum nj_number format, bool whole, const struct nj_act *a, uint32_t panel,
+                           uint32_t chunk, __m256i *opened, float *scales)
+{
+    for (uint32_t g = 0; g < nj_act_chunk_cols(a, chunk) / a->group; g++)
+        for (uint32_t half = 0; half < 2; half++) {
+            const uint32_t row = panel * 16 + half * 8, col = chunk * NJ_ACT_CHUNK + g * a->group;
+            float         *to = scales + g * 16 + half * 8;
+            if (bytes)
+                open_group_bytes(w, format, whole, row, col, a->group, opened + (size_t)g * a->group / 2 + half, to);
+            else
+                open_group(w, format, whole, row, col, a->group, opened + (size_t)g * a->group + half, to);
+        }
+}
+
+NJ_INLINE void open_plain(bool bytes, const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened,
+                          float *scales)
+{
+    const bool whole = panel * 16 + 16 <= w->rows && chunk * NJ_ACT_CHUNK + nj_act_chunk_cols(a, chunk) <= w->cols;
+    if (whole && w->format == NJ_NUMBER_BF16) /* what almost all are */
+        open_groups(bytes, w, NJ_NUMBER_BF16, true, a, panel, chunk, opened, scales);
+    else
+        open_groups(bytes, w, w->format, false, a, panel, chunk, opened, scales);
+}
+
 void nj_open_plain_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
 {
-    const uint32_t cols = nj_act_chunk_cols(a, chunk), first = chunk * NJ_ACT_CHUNK;
-    const bool     whole = panel * 16 + 16 <= w->rows && first + cols <= w->cols;
-    for (uint32_t g = 0; g < cols / a->group; g++)
-        for (uint32_t half = 0; half < 2; half++) {
-            const uint32_t row = panel * 16 + half * 8, col = first + g * a->group;
-            __m256i       *out = (__m256i *)opened + (size_t)g * a->group + half;
-            float         *to  = scales + g * 16 + half * 8;
-            if (whole && w->format == NJ_NUMBER_BF16) /* what almost all are */
-                open_group(w, NJ_NUMBER_BF16, true, row, col, a->group, out, to);
-            else
-                open_group(w, w->format, false, row, col, a->group, out, to);
-        }
+    open_plain(false, w, a, panel, chunk, opened, scales);
 }
 
 void nj_open_plain_bytes_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t panel, uint32_t chunk, void *opened, float *scales)
 {
-    const uint32_t cols = nj_act_chunk_cols(a, chunk), first = chunk * NJ_ACT_CHUNK;
-    const bool     whole = panel * 16 + 16 <= w->rows && first + cols <= w->cols;
-    for (uint32_t g = 0; g < cols / a->group; g++)
-        for (uint32_t half = 0; half < 2; half++) {
-            const uint32_t row = panel * 16 + half * 8, col = first + g * a->group;
-            __m256i       *out = (__m256i *)opened + (size_t)g * a->group / 2 + half;
-            float         *to  = scales + g * 16 + half * 8;
-            if (whole && w->format == NJ_NUMBER_BF16)
-                open_group_bytes(w, NJ_NUMBER_BF16, true, row, col, a->group, out, to);
-            else
-                open_group_bytes(w, w->format, false, row, col, a->group, out, to);
-        }
+    open_plain(true, w, a, panel, chunk, opened, scales);
 }
 
 void nj_w12a14_gemm_32x3_avx2(const struct nj_plain *w, const struct nj_act *a, uint32_t first, uint32_t panels, float *out, size_t stride,

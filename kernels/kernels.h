@@ -48,7 +48,8 @@ typedef void nj_w4_gelu_up_fn(const struct nj_w4 *gate, const struct nj_w4 *up, 
  * A row-major matrix of fp32, fp16 or bf16 times 14-bit activations, for large batches (the vision tower). The kernel opens the weights on its way to
  * 12 bits: per row and activation group, scale = max |w| / 2047, q = rint(w * (2047 / max |w|)); then as with int4. 2047 * 8191 * 128 < 2^31, so groups
  * of up to 128 are summed without overflow. The result is finer than with bf16 activations. `a` is of kind 14 (a14_quantize), its group nj_act_group(cols, cols).
- * w7a8_gemm, for the power-saver mode, does the same with weights of 7 bits (max |w| / 63) and activations of kind 7 (a8_quantize): about 2 % off. */
+ * w7a8_gemm, for the power-saver mode, does the same with weights of 7 bits (max |w| / 63) and activations of kind 7 (a8_quantize); 127 * 127 * 128 < 2^31. Coarser:
+ * docs/SPEED.md, entry 26. */
 #define NJ_PLAIN_LIMIT_12 2047
 #define NJ_PLAIN_LIMIT_7  63
 struct nj_plain {

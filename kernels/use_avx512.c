@@ -9,7 +9,7 @@ void nj_use_avx512(struct nj_kernels *k)
     NJ_USE(k, w4a8_gemm, nj_w4a8_gemm_32x6_avx512);
     NJ_USE(k, w4a8_gelu_up, nj_w4a8_gelu_up_32x6_avx512);
     NJ_USE(k, w12a14_gemm, nj_w12a14_gemm_32x12_avx512);
-    NJ_USE(k, w7a8_gemm, nj_w7a8_gemm_c); /* what sums bytes without VNNI gains nothing here */
+    NJ_USE(k, w7a8_gemm, nj_w7a8_gemm_c); /* no form of its own: w12a14 is used instead */
     NJ_USE(k, w8a16_rows, nj_w8a16_rows_4x1_avx512);
     NJ_USE(k, f32_rows, nj_f32_rows_4x6_avx512);
     NJ_USE(k, f16_rows, nj_f16_rows_4x6_avx512);

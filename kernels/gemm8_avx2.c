@@ -49,63 +49,71 @@ NJ_INLINE void flush(const int n, __m256i total[][2], const float *w_scale, cons
     }
 }
 
-NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile)
+/* Adds the products of one group and n tokens to `total`. */
+typedef void sum_group_fn(const int n, const __m256i *w, const int32_t *words, uint32_t group, __m256i total[][2]);
+
+NJ_INLINE void sum_int4(const int n, const __m256i *w, const int32_t *words, uint32_t group, __m256i total[][2])
+{
+    for (uint32_t c = 0; c < group; c += 4 * STEPS) {
+        __m256i sum[4][2];
+        NJ_UNROLL
+        for (int t = 0; t < n; t++)
+            sum[t][0] = sum[t][1] = _mm256_setzero_si256();
+        NJ_UNROLL
+        for (int step = 0; step < STEPS; step++, w += 2, words += n) {
+            __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
+            NJ_UNROLL
+            for (int t = 0; t < n; t++) {
+                __m256i a = _mm256_set1_epi32(words[t]);
+                PRODUCTS(sum[t][0], sum[t][1], w0, w1, a);
+            }
+        }
+        NJ_UNROLL
+        for (int t = 0; t < n; t++) {
+            total[t][0] = widen(sum[t][0], total[t][0]);
+            total[t][1] = widen(sum[t][1], total[t][1]);
+        }
+    }
+}
+
+NJ_INLINE void tile_16xn(const int n, const struct nj_tile *tile, sum_group_fn *sum_group)
 {
     for (uint32_t g = 0; g < tile->groups; g++)
         for (uint32_t p = 0; p < tile->panels; p++) {
-            const __m256i *w     = (const __m256i *)(const void *)(tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 16);
-            const int32_t *words = (const int32_t *)(const void *)(tile->words + (size_t)g * tile->group * (size_t)n);
+            const uint8_t *w     = tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 16;
+            const uint8_t *words = tile->words + (size_t)g * tile->group * (size_t)n;
             const int32_t *start = tile->start + g * tile->tokens;
             __m256i        total[4][2];
             NJ_UNROLL
             for (int t = 0; t < n; t++)
                 total[t][0] = total[t][1] = _mm256_set1_epi32(start[t]);
-            for (uint32_t c = 0; c < tile->group; c += 4 * STEPS) {
-                __m256i sum[4][2];
-                NJ_UNROLL
-                for (int t = 0; t < n; t++)
-                    sum[t][0] = sum[t][1] = _mm256_setzero_si256();
-                NJ_UNROLL
-                for (int step = 0; step < STEPS; step++, w += 2, words += n) {
-                    __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
-                    NJ_UNROLL
-                    for (int t = 0; t < n; t++) {
-                        __m256i a = _mm256_set1_epi32(words[t]);
-                        PRODUCTS(sum[t][0], sum[t][1], w0, w1, a);
-                    }
-                }
-                NJ_UNROLL
-                for (int t = 0; t < n; t++) {
-                    total[t][0] = widen(sum[t][0], total[t][0]);
-                    total[t][1] = widen(sum[t][1], total[t][1]);
-                }
-            }
+            sum_group(n, (const __m256i *)(const void *)w, (const int32_t *)(const void *)words, tile->group, total);
             flush(n, total, tile->w_scale + (p * tile->groups + g) * 16, tile->a_scale + g * tile->tokens, tile->fresh && g == 0,
                   tile->sums + p * 16, 32);
         }
 }
 
-/* One to four tokens; `tile_n` is inlined, each time for its own number. */
-NJ_INLINE void by_width(const struct nj_tile *tile, void (*tile_n)(const int n, const struct nj_tile *tile))
+/* One to four tokens; `sum_group` is inlined, each time for its own number. */
+NJ_INLINE void by_width(const struct nj_tile *tile, sum_group_fn *sum_group)
 {
     switch (tile->width) {
     case 1:
-        tile_n(1, tile);
+        tile_16xn(1, tile, sum_group);
         break;
     case 2:
-        tile_n(2, tile);
+        tile_16xn(2, tile, sum_group);
         break;
     case 3:
-        tile_n(3, tile);
+        tile_16xn(3, tile, sum_group);
         break;
     default:
-        tile_n(4, tile);
+        tile_16xn(4, tile, sum_group);
     }
 }
 
 static void tile_16x4(const struct nj_tile *tile)
 {
-    by_width(tile, tile_16xn);
+    by_width(tile, sum_int4);
 }
 
 /* ---- direct ---- */
@@ -231,37 +239,25 @@ void nj_w4a8_gelu_up_16x4_avx2(const struct nj_w4 *gate, const struct nj_w4 *up,
             : [v0] "x"(w0), [v1] "x"(w1), [o] "x"(one));                                                                                   \
     } while (0)
 
-NJ_INLINE void plain_16xn(const int n, const struct nj_tile *tile)
+NJ_INLINE void sum_plain(const int n, const __m256i *w, const int32_t *words, uint32_t group, __m256i total[][2])
 {
     const __m256i one = _mm256_set1_epi16(1);
-    for (uint32_t g = 0; g < tile->groups; g++)
-        for (uint32_t p = 0; p < tile->panels; p++) {
-            const __m256i *w     = (const __m256i *)(const void *)(tile->opened + p * NJ_OPENED_BYTES + (size_t)g * tile->group * 16);
-            const int32_t *words = (const int32_t *)(const void *)(tile->words + (size_t)g * tile->group * (size_t)n);
-            const int32_t *start = tile->start + g * tile->tokens;
-            __m256i        total[4][2];
+    for (uint32_t c = 0; c < group; c += 16) {
+        NJ_UNROLL
+        for (int step = 0; step < 4; step++, w += 2, words += n) {
+            __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
             NJ_UNROLL
-            for (int t = 0; t < n; t++)
-                total[t][0] = total[t][1] = _mm256_set1_epi32(start[t]);
-            for (uint32_t c = 0; c < tile->group; c += 16) {
-                NJ_UNROLL
-                for (int step = 0; step < 4; step++, w += 2, words += n) {
-                    __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
-                    NJ_UNROLL
-                    for (int t = 0; t < n; t++) {
-                        __m256i a = _mm256_set1_epi32(words[t]);
-                        WIDE_PRODUCTS(total[t][0], total[t][1], w0, w1, a, one);
-                    }
-                }
+            for (int t = 0; t < n; t++) {
+                __m256i a = _mm256_set1_epi32(words[t]);
+                WIDE_PRODUCTS(total[t][0], total[t][1], w0, w1, a, one);
             }
-            flush(n, total, tile->w_scale + (p * tile->groups + g) * 16, tile->a_scale + g * tile->tokens, tile->fresh && g == 0,
-                  tile->sums + p * 16, 32);
         }
+    }
 }
 
 static void plain_16x4(const struct nj_tile *tile)
 {
-    by_width(tile, plain_16xn);
+    by_width(tile, sum_plain);
 }
 
 static const struct nj_gemm_form plain_form = {NULL, plain_16x4, NULL, nj_store_avx2, nj_store_gelu_up_avx2, 0};
